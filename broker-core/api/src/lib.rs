@@ -1,0 +1,1 @@
+//! What a plugin author sees: the traits, their types and the seam to the world.

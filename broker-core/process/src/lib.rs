@@ -1,0 +1,1 @@
+//! Logging, command line, signals and process files.

@@ -1,0 +1,1 @@
+//! Accounts, interest and delivery: the hot path.

@@ -1,0 +1,1 @@
+//! NATS protocol codecs, sans-I/O.

@@ -1,0 +1,1 @@
+//! A complete auth provider that a reader can copy.

@@ -1,0 +1,1 @@
+//! A complete listener that a reader can copy.

@@ -1,0 +1,1 @@
+//! A complete store that a reader can copy.

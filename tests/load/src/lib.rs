@@ -1,0 +1,1 @@
+//! A load generator that costs less than any client library.
