@@ -1,1 +1,45 @@
-//! The derive macro behind ConfigSection.
+//! `#[derive(ConfigSection)]`: a struct becomes a section of the configuration.
+//!
+//! Each named field is one key. Its doc comment becomes the text of the generated reference page, so a
+//! field without one does not compile. The macro only writes code; it reads no file and keeps no state.
+//!
+//! On a field, `#[config(...)]` takes
+//!
+//! | attribute | meaning |
+//! |---|---|
+//! | `default = EXPR` | value of an absent key; a string literal is read as the key's own text (`"2m"`) |
+//! | `default_doc = "text"` | what the page shows as default, where the expression would not explain itself |
+//! | `nats_conf = "key"` | the key's canonical name in both syntaxes, when it is not the field's name |
+//! | `alias = ["a", "b"]` | further names of the key |
+//! | `spec = "CORE-31"` | the numbered statement that the key keeps |
+//! | `with = path` | `fn(&Field<'_>, &mut Report) -> Option<T>` in place of the type's own reading |
+//! | `kind = "text"` | the type shown on the page, where `with` reads another one |
+//! | `required` | an absent key is an error |
+//! | `reload` | the key may change while the broker runs |
+//! | `secret` | the page marks the key; use `Secret` as the type |
+//! | `skip` | not a key: filled with `Default::default()`; no doc comment is asked for |
+//!
+//! and on the struct
+//!
+//! | attribute | meaning |
+//! |---|---|
+//! | `after = path` | `fn(&mut Self, &TableReader<'_>, &mut Report)`, run once all keys are read |
+//! | `unknown = "text"` | text for an unknown key; `{key}` stands for the quoted key |
+//! | `inert = ["a"]` | keys that are known and have no effect yet |
+//! | `refused = ["a"]` | keys that are known and whose neglect would weaken security |
+
+mod attributes;
+mod expand;
+
+use proc_macro::TokenStream;
+use syn::{DeriveInput, parse_macro_input};
+
+/// Implements `dunlin_config::ConfigSection` and `dunlin_config::ConfigValue` for a struct with named
+/// fields. The module page lists the attributes.
+#[proc_macro_derive(ConfigSection, attributes(config))]
+pub fn derive_config_section(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    expand::section(&input)
+        .unwrap_or_else(syn::Error::into_compile_error)
+        .into()
+}

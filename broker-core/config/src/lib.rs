@@ -1,1 +1,46 @@
 //! The typed configuration and its two front ends.
+//!
+//! TOML and nats.conf both become one tree of [`Value`]s that know their [`Position`]; sections read themselves
+//! from that tree ([`ConfigSection`]) and put what is wrong into a [`Report`]. Nothing here opens a file, reads
+//! the environment or looks at a clock: text comes through a [`Source`]. Input never makes it panic or loop.
+//!
+//! A section of a plugin:
+//!
+//! ```
+//! use dunlin_config::{ConfigSection, ListenAddress, Report, TableReader};
+//!
+//! /// Options of the line listener.
+//! #[derive(Clone, Debug, ConfigSection)]
+//! pub struct LineOptions {
+//!     /// Where to listen.
+//!     #[config(default = "127.0.0.1:4333")]
+//!     pub listen: ListenAddress,
+//!     /// Longest line, in bytes.
+//!     #[config(default = 4096)]
+//!     pub max_line: u32,
+//! }
+//!
+//! let options = LineOptions::defaults();
+//! assert_eq!(options.listen.port, 4333);
+//! ```
+#![deny(clippy::indexing_slicing)]
+
+// The derive names this crate by its path; inside the crate itself that needs an alias.
+extern crate self as dunlin_config;
+
+mod convert;
+mod report;
+mod section;
+mod source;
+mod text;
+mod value;
+
+pub use convert::{ByteSize, ListenAddress, OneOrMany, Secret, duration_text};
+pub use dunlin_config_derive::ConfigSection;
+pub use report::{Finding, Report, Severity};
+pub use section::{
+    ConfigSection, ConfigValue, Field, FromDefault, KeySpec, KeyStatus, TableReader, read_section,
+};
+pub use source::{MapSource, Source};
+pub use text::{DurationError, parse_duration, print_duration, quote};
+pub use value::{Entry, Node, Position, Table, Value};

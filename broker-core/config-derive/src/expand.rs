@@ -1,0 +1,168 @@
+//! Writes the two implementations.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Data, DeriveInput, Expr, ExprLit, Field, Fields, Ident, Lit};
+
+use crate::attributes::{self, FieldAttributes};
+
+/// The implementations of `ConfigSection` and `ConfigValue` for `input`.
+pub(crate) fn section(input: &DeriveInput) -> syn::Result<TokenStream> {
+    let Data::Struct(data) = &input.data else {
+        return Err(syn::Error::new_spanned(
+            input,
+            "ConfigSection is derived for structs only",
+        ));
+    };
+    let Fields::Named(fields) = &data.fields else {
+        return Err(syn::Error::new_spanned(input, "ConfigSection needs named fields"));
+    };
+    let own = attributes::of_section(&input.attrs)?;
+    let mut specs = Vec::new();
+    let mut reads = Vec::new();
+    for field in &fields.named {
+        let found = attributes::of_field(&field.attrs)?;
+        let Some(ident) = &field.ident else { continue };
+        if found.skip {
+            reads.push(quote! { #ident: ::core::default::Default::default() });
+            continue;
+        }
+        let index = specs.len();
+        specs.push(key_spec(field, ident, &found)?);
+        reads.push(read_field(field, ident, &found, index));
+    }
+    for (names, status) in [(&own.inert, quote!(Inert)), (&own.refused, quote!(Refused))] {
+        specs.extend(names.iter().map(|name| {
+            quote! { ::dunlin_config::KeySpec::without_effect(#name, ::dunlin_config::KeyStatus::#status) }
+        }));
+    }
+
+    let name = &input.ident;
+    let doc = attributes::doc_text(&input.attrs);
+    let (implementation, types, filter) = input.generics.split_for_impl();
+    let unknown = own.unknown.map(|text| {
+        quote! {
+            fn unknown_key(key: &str) -> ::std::string::String {
+                #text.replace("{key}", &::dunlin_config::quote(key))
+            }
+        }
+    });
+    let after = own
+        .after
+        .map(|path| quote! { #path(&mut section, table, report); });
+    Ok(quote! {
+        #[automatically_derived]
+        impl #implementation ::dunlin_config::ConfigSection for #name #types #filter {
+            const DOC: &'static str = #doc;
+
+            fn keys() -> &'static [::dunlin_config::KeySpec] {
+                const KEYS: &[::dunlin_config::KeySpec] = &[#(#specs),*];
+                KEYS
+            }
+
+            #unknown
+
+            #[allow(unused_mut, unused_variables)]
+            fn read(
+                table: &::dunlin_config::TableReader<'_>,
+                report: &mut ::dunlin_config::Report,
+            ) -> Self {
+                let keys = <Self as ::dunlin_config::ConfigSection>::keys();
+                table.check_keys::<Self>(report);
+                let mut section = Self { #(#reads),* };
+                #after
+                section
+            }
+        }
+
+        #[automatically_derived]
+        impl #implementation ::dunlin_config::ConfigValue for #name #types #filter {
+            const KIND: &'static str = "table";
+
+            fn from_field(
+                field: &::dunlin_config::Field<'_>,
+                report: &mut ::dunlin_config::Report,
+            ) -> ::core::option::Option<Self> {
+                ::dunlin_config::read_section(field, report)
+            }
+        }
+    })
+}
+
+fn key_spec(field: &Field, ident: &Ident, found: &FieldAttributes) -> syn::Result<TokenStream> {
+    let doc = attributes::doc_text(&field.attrs);
+    if doc.is_empty() {
+        return Err(syn::Error::new_spanned(
+            field,
+            "a configuration key needs a doc comment",
+        ));
+    }
+    let name = key_name(ident, found);
+    let aliases = &found.aliases;
+    let kind_of = &field.ty;
+    let kind = match &found.kind {
+        Some(text) => quote! { #text },
+        None => quote! { <#kind_of as ::dunlin_config::ConfigValue>::KIND },
+    };
+    let default = match (&found.default_doc, &found.default) {
+        (Some(text), _) => quote! { #text },
+        (
+            None,
+            Some(Expr::Lit(ExprLit {
+                lit: Lit::Str(text), ..
+            })),
+        ) => quote! { #text },
+        (None, Some(expression)) => {
+            let text = expression.to_token_stream().to_string();
+            quote! { #text }
+        }
+        (None, None) if found.with.is_some() => quote! { "" },
+        (None, None) => quote! { <#kind_of as ::dunlin_config::ConfigValue>::ABSENT },
+    };
+    let spec = found.spec.as_ref().map(syn::LitStr::value).unwrap_or_default();
+    let (required, reload, secret) = (found.required, found.reload, found.secret);
+    Ok(quote! {
+        ::dunlin_config::KeySpec {
+            name: #name,
+            aliases: &[#(#aliases),*],
+            kind: #kind,
+            default: #default,
+            doc: #doc,
+            spec: #spec,
+            required: #required,
+            reloadable: #reload,
+            secret: #secret,
+            status: ::dunlin_config::KeyStatus::Active,
+        }
+    })
+}
+
+fn read_field(field: &Field, ident: &Ident, found: &FieldAttributes, index: usize) -> TokenStream {
+    let kind = &field.ty;
+    let reader = match &found.with {
+        Some(path) => quote! { #path },
+        None => quote! { <#kind as ::dunlin_config::ConfigValue>::from_field },
+    };
+    let default = match &found.default {
+        Some(Expr::Lit(ExprLit {
+            lit: Lit::Str(text), ..
+        })) => {
+            quote! { <#kind as ::dunlin_config::FromDefault>::from_default(#text) }
+        }
+        Some(expression) => quote! { #expression },
+        None => quote! { ::core::default::Default::default() },
+    };
+    quote! {
+        #ident: match keys.get(#index).and_then(|key| table.read_key(key, #reader, report)) {
+            ::core::option::Option::Some(value) => value,
+            ::core::option::Option::None => #default,
+        }
+    }
+}
+
+fn key_name(ident: &Ident, found: &FieldAttributes) -> String {
+    match &found.name {
+        Some(name) => name.value(),
+        None => ident.to_string().trim_start_matches("r#").to_owned(),
+    }
+}
