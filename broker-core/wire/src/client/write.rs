@@ -1,0 +1,216 @@
+//! What a server sends to a client.
+//!
+//! Each function appends one whole frame to a [`Sink`] and returns its length in bytes, which is what counts
+//! against pending limits. None allocates, as long as the sink does not.
+
+use crate::{Arg, Content, Digits, Sink};
+
+/// `PING\r\n`.
+pub const PING: &[u8] = b"PING\r\n";
+/// `PONG\r\n`.
+pub const PONG: &[u8] = b"PONG\r\n";
+/// `+OK\r\n`.
+pub const OK: &[u8] = b"+OK\r\n";
+
+const CRLF: &[u8] = b"\r\n";
+
+/// A message: `MSG <subject> <sid> [reply] <size>`, or `HMSG ... <header size> <size>` if `content` has headers
+/// (CORE-25), and its content. For a receiver without headers pass [`Content::without_headers`] (CORE-58).
+#[inline]
+pub fn msg(
+    sink: &mut impl Sink,
+    subject: Arg<'_>,
+    sid: Arg<'_>,
+    reply: Option<Arg<'_>>,
+    content: &Content<'_>,
+) -> usize {
+    let header_size = content.header_size();
+    let (verb, header_room): (&[u8], usize) = match &header_size {
+        None => (b"MSG ", 0),
+        Some(digits) => (b"HMSG ", digits.as_bytes().len() + 1),
+    };
+    let (subject, sid, size, bytes) = (
+        subject.as_bytes(),
+        sid.as_bytes(),
+        content.size(),
+        content.bytes(),
+    );
+    let reply_room = reply.map_or(0, |r| r.as_bytes().len() + 1);
+    let words = verb.len() + subject.len() + 1 + sid.len() + 1 + reply_room + header_room;
+    let len = words + size.as_bytes().len() + CRLF.len() + bytes.len() + CRLF.len();
+
+    sink.reserve(len);
+    sink.put(verb);
+    sink.put(subject);
+    sink.put(b" ");
+    sink.put(sid);
+    sink.put(b" ");
+    if let Some(reply) = reply {
+        sink.put(reply.as_bytes());
+        sink.put(b" ");
+    }
+    if let Some(digits) = header_size {
+        sink.put(digits.as_bytes());
+        sink.put(b" ");
+    }
+    sink.put(size.as_bytes());
+    sink.put(CRLF);
+    sink.put(bytes);
+    sink.put(CRLF);
+    len
+}
+
+/// Tells a requester that nobody listens on `subject`, which must be the mapped one (CORE-61).
+pub fn no_responders(sink: &mut impl Sink, reply: Arg<'_>, sid: Arg<'_>, subject: Arg<'_>) -> usize {
+    const HEAD: &[u8] = b"NATS/1.0 503\r\nNats-Subject: ";
+    const TAIL: &[u8] = b"\r\n\r\n\r\n";
+    let (reply, sid, subject) = (reply.as_bytes(), sid.as_bytes(), subject.as_bytes());
+    // A subject comes out of one control line, so it is far below 4 GiB.
+    let size = Digits::new(u32::try_from(HEAD.len() + subject.len() + 4).unwrap_or(u32::MAX));
+    let pieces: [&[u8]; 12] = [
+        b"HMSG ",
+        reply,
+        b" ",
+        sid,
+        b" ",
+        size.as_bytes(),
+        b" ",
+        size.as_bytes(),
+        CRLF,
+        HEAD,
+        subject,
+        TAIL,
+    ];
+    put_all(sink, &pieces)
+}
+
+/// `-ERR '<text>'`. A line feed in `text` becomes a space, so that the text cannot begin another line.
+pub fn err(sink: &mut impl Sink, text: &[u8]) -> usize {
+    let mut len = put_all(sink, &[b"-ERR '"]);
+    for (n, line) in text.split(|b| *b == b'\n').enumerate() {
+        let gap: &[u8] = if n == 0 { b"" } else { b" " };
+        len += put_all(sink, &[gap, line]);
+    }
+    len + put_all(sink, &[b"'\r\n"])
+}
+
+fn put_all(sink: &mut impl Sink, pieces: &[&[u8]]) -> usize {
+    let len = pieces.iter().map(|p| p.len()).sum();
+    sink.reserve(len);
+    for piece in pieces {
+        sink.put(piece);
+    }
+    len
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Quoted;
+
+    fn arg(word: &str) -> Arg<'_> {
+        Arg::new(word.as_bytes()).expect("a word")
+    }
+
+    #[track_caller]
+    fn check(write: impl FnOnce(&mut Vec<u8>) -> usize, sent: &str) {
+        let mut out = Vec::new();
+        let len = write(&mut out);
+        assert_eq!(Quoted(&out).to_string(), Quoted(sent.as_bytes()).to_string());
+        assert_eq!(len, out.len());
+    }
+
+    // CORE-25
+    #[test]
+    fn message_echoes_the_digits_of_its_publisher() {
+        let size = Digits::parse(b"005").expect("a size");
+        let content = Content::decoded(b"hello", size, None);
+        check(
+            |s| msg(s, arg("foo"), arg("1"), None, &content),
+            "MSG foo 1 005\r\nhello\r\n",
+        );
+        check(
+            |s| msg(s, arg("foo"), arg("1"), Some(arg("bar")), &content),
+            "MSG foo 1 bar 005\r\nhello\r\n",
+        );
+    }
+
+    // CORE-25, CORE-35, CORE-58 [TestClientHeaderDeliverMsg, TestClientHeaderDeliverStrippedMsg]
+    #[test]
+    fn headers_go_to_receivers_that_know_them() {
+        let content = Content::with_headers(b"Name:Derek\r\nOK", 12).expect("fits");
+        check(
+            |s| msg(s, arg("foo"), arg("1"), None, &content),
+            "HMSG foo 1 12 14\r\nName:Derek\r\nOK\r\n",
+        );
+        check(
+            |s| msg(s, arg("foo"), arg("1"), Some(arg("r")), &content),
+            "HMSG foo 1 r 12 14\r\nName:Derek\r\nOK\r\n",
+        );
+        check(
+            |s| msg(s, arg("foo"), arg("1"), None, &content.without_headers()),
+            "MSG foo 1 2\r\nOK\r\n",
+        );
+    }
+
+    // CORE-61 [TestClientNoResponderSupport]
+    #[test]
+    fn no_responders_names_the_subject() {
+        check(
+            |s| no_responders(s, arg("reply"), arg("7"), arg("foo")),
+            "HMSG reply 7 35 35\r\nNATS/1.0 503\r\nNats-Subject: foo\r\n\r\n\r\n",
+        );
+    }
+
+    #[test]
+    fn error_text_cannot_begin_another_line() {
+        check(
+            |s| err(s, b"Authorization Violation"),
+            "-ERR 'Authorization Violation'\r\n",
+        );
+        check(|s| err(s, b"a\nMSG b\n"), "-ERR 'a MSG b '\r\n");
+    }
+
+    /// What a client reads: the words of the line, and the content with its header length.
+    fn read_one(input: &[u8]) -> Option<(Vec<&[u8]>, &[u8], usize, &[u8])> {
+        let end = input.windows(2).position(|w| w == CRLF)?;
+        let words: Vec<&[u8]> = input[..end].split(|b| *b == b' ').collect();
+        let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<usize>().ok();
+        let (&size, mut names) = words.split_last()?;
+        let mut header_len = 0;
+        if words.first() == Some(&&b"HMSG"[..]) {
+            let (&header, rest) = names.split_last()?;
+            (header_len, names) = (number(header)?, rest);
+        }
+        let after = end + 2 + number(size)?;
+        let content = input.get(end + 2..after)?;
+        Some((
+            names.get(1..)?.to_vec(),
+            content,
+            header_len,
+            input.get(after..)?.strip_prefix(CRLF)?,
+        ))
+    }
+
+    proptest! {
+        // CORE-25
+        #[test]
+        fn written_message_is_read_back_whole(
+            subject in "[!-~]{1,20}", sid in "[!-~]{1,8}", reply in prop::option::of("[!-~]{1,20}"),
+            bytes in prop::collection::vec(any::<u8>(), 0..64), cut in 0..64usize,
+        ) {
+            let content = Content::with_headers(&bytes, cut.min(bytes.len())).expect("fits");
+            let mut out = Vec::new();
+            msg(&mut out, arg(&subject), arg(&sid), reply.as_deref().map(arg), &content);
+            let (names, read, header_len, rest) = read_one(&out).expect("a whole frame");
+            let expected: Vec<&[u8]> =
+                [Some(subject.as_bytes()), Some(sid.as_bytes()), reply.as_deref().map(str::as_bytes)]
+                    .into_iter().flatten().collect();
+            prop_assert_eq!(names, expected);
+            prop_assert_eq!((read, header_len), (&bytes[..], cut.min(bytes.len())));
+            prop_assert!(rest.is_empty());
+        }
+    }
+}
