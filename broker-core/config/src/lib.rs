@@ -26,13 +26,18 @@
 #![deny(clippy::indexing_slicing)]
 
 // The derive names this crate by its path; inside the crate itself that needs an alias.
+#[allow(unused_extern_crates)]
 extern crate self as dunlin_config;
 
 mod convert;
+mod digest;
+mod nats_conf;
 mod report;
 mod section;
 mod source;
 mod text;
+mod toml_front;
+mod tree;
 mod value;
 
 pub use convert::{ByteSize, ListenAddress, OneOrMany, Secret, duration_text};
@@ -43,4 +48,5 @@ pub use section::{
 };
 pub use source::{MapSource, Source};
 pub use text::{DurationError, parse_duration, print_duration, quote};
+pub use tree::{Format, SyntaxError, digest_of, parse};
 pub use value::{Entry, Node, Position, Table, Value};
