@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error as _, MapAccess, Visitor};
 use serde::{Serialize, Serializer};
+use serde_json::error::Category;
 
 use crate::{Secret, SubjectPermission};
 
@@ -17,6 +18,9 @@ use crate::{Secret, SubjectPermission};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonError {
+    /// The text ends before the document does.
+    #[error("unexpected end of JSON input")]
+    End,
     /// Not JSON at all.
     #[error("invalid JSON at byte {at}")]
     Syntax {
@@ -172,18 +176,18 @@ pub(crate) fn merge(document: &mut impl Merge, json: &[u8]) -> Result<(), JsonEr
     let text = mended(json);
     let mut at = None;
     let mut reader = serde_json::Deserializer::from_str(&text);
-    Merger {
+    let merger = Merger {
         into: document,
         at: &mut at,
-    }
-    .deserialize(&mut reader)
-    .and_then(|_| reader.end())
-    .map_err(|error| match (error.is_data(), at) {
-        (false, _) => JsonError::Syntax {
+    };
+    let read = merger.deserialize(&mut reader).and_then(|_| reader.end());
+    read.map_err(|error| match (error.classify(), at) {
+        (Category::Eof, _) => JsonError::End,
+        (Category::Syntax | Category::Io, _) => JsonError::Syntax {
             at: byte_at(&text, &error),
         },
-        (true, Some(key)) => JsonError::Type { key },
-        (true, None) => JsonError::NoObject,
+        (Category::Data, Some(key)) => JsonError::Type { key },
+        (Category::Data, None) => JsonError::NoObject,
     })
 }
 

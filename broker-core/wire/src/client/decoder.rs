@@ -1,6 +1,6 @@
 //! Frames out of a client's bytes.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::verb::{Verb, is_blank};
 use super::{ArgFault, Frame, Publish, Subscribe, Unsubscribe, WireError};
@@ -106,6 +106,7 @@ impl Decoder {
             return Err(WireError::ConnectExpected);
         }
         let Some(verb) = Verb::read(front)? else {
+            self.scanned = front.len();
             return Ok(None);
         };
         match verb {
@@ -147,12 +148,21 @@ impl Decoder {
             return Ok(None);
         };
         let fault = |fault| WireError::args(fault, line.text);
-        let (subject, reply, size) = match words(line.text) {
-            ([subject, size, ..], 2) => (subject, None, size),
-            ([subject, reply, size, _], 3) => (subject, Some(reply), size),
-            _ => return Err(fault(ArgFault::PubWords)),
+        let (subject, reply, size) = match subject_and_size(line.text) {
+            Some((subject, size)) => (subject, None, size),
+            None => {
+                let (subject, reply, size) = match words(line.text) {
+                    ([subject, size, ..], 2) => (subject, None, size),
+                    ([subject, reply, size, _], 3) => (subject, Some(reply), size),
+                    _ => return Err(fault(ArgFault::PubWords)),
+                };
+                (
+                    subject,
+                    reply,
+                    Digits::parse(size).ok_or_else(|| fault(ArgFault::PubSize))?,
+                )
+            }
         };
-        let size = Digits::parse(size).ok_or_else(|| fault(ArgFault::PubSize))?;
         self.check_payload(size)?;
         let Some((bytes, len)) = self.content(front, line.len, size.len())? else {
             return Ok(None);
@@ -333,6 +343,14 @@ fn args(text: &[u8]) -> impl Iterator<Item = Arg<'_>> {
         .map(Arg::from_splitter)
 }
 
+/// The usual PUB line: two words, one blank between them and none behind. `None`: look closer.
+#[inline]
+fn subject_and_size(text: &[u8]) -> Option<(&[u8], Digits)> {
+    let (subject, rest) = text.split_at_checked(memchr2(b' ', b'\t', text)?)?;
+    let size = Digits::parse(rest.get(1..)?)?;
+    (subject.first() != Some(&b'\n')).then_some((subject, size))
+}
+
 /// Words of a PUB or HPUB line, and how many there are; five: more than four.
 ///
 /// None are found in a text that begins with a line feed, the only place where it can have one: the
@@ -343,15 +361,20 @@ fn words(text: &[u8]) -> ([&[u8]; 4], usize) {
     if text.first() == Some(&b'\n') {
         return (found, 0);
     }
-    let mut count = 0;
-    for word in text.split(|b| is_blank(*b)).filter(|w| !w.is_empty()) {
-        match found.get_mut(count) {
-            Some(slot) => *slot = word,
-            None => return (found, 5),
+    let mut rest = text;
+    for count in 0..=found.len() {
+        let blanks = rest.iter().take_while(|b| is_blank(**b)).count();
+        rest = rest.get(blanks..).unwrap_or_default();
+        if rest.is_empty() {
+            return (found, count);
         }
-        count += 1;
+        let (word, behind) = rest.split_at(memchr2(b' ', b'\t', rest).unwrap_or(rest.len()));
+        if let Some(slot) = found.get_mut(count) {
+            *slot = word;
+        }
+        rest = behind;
     }
-    (found, count)
+    (found, found.len() + 1)
 }
 
 /// CORE-24: one byte falls at the end if a carriage return was seen anywhere behind the first byte. Mostly

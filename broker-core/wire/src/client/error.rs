@@ -99,6 +99,16 @@ impl WireError {
         }
     }
 
+    /// The same error with `taken` bytes before it, which an earlier frame of the same read had: the reference
+    /// counts the `i=` of its log text from the start of the read.
+    #[must_use]
+    pub fn behind(mut self, taken: usize) -> Self {
+        if let Self::UnknownOperation { offset, .. } = &mut self {
+            *offset = offset.saturating_add(taken);
+        }
+        self
+    }
+
     /// An [`UnknownOperation`](Self::UnknownOperation) at `offset` of `front`.
     #[cold]
     pub(super) fn unknown(state: u8, offset: usize, front: &[u8]) -> Self {

@@ -51,6 +51,9 @@ impl Verb {
             match [a & FOLD, b & FOLD, c & FOLD] {
                 [b'P', b'U', b'B'] if is_blank(*d) => return Ok(Some(Self::Pub)),
                 [b'S', b'U', b'B'] if is_blank(*d) => return Ok(Some(Self::Sub)),
+                [b'H', b'P', b'U'] if d & FOLD == b'B' && front.get(4).is_some_and(|b| is_blank(*b)) => {
+                    return Ok(Some(Self::Hpub));
+                }
                 [b'P', b'I', b'N'] if d & FOLD == b'G' => return Ok(Some(Self::Ping)),
                 [b'P', b'O', b'N'] if d & FOLD == b'G' => return Ok(Some(Self::Pong)),
                 _ => {}

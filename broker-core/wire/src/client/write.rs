@@ -173,8 +173,15 @@ mod tests {
         check(|s| err(s, b"a\nMSG b\n"), "-ERR 'a MSG b '\r\n");
     }
 
-    /// What a client reads: the words of the line, and the content with its header length.
-    fn read_one(input: &[u8]) -> Option<(Vec<&[u8]>, &[u8], usize, &[u8])> {
+    /// What a client reads: names, content, header length, and what is left.
+    struct Read<'a> {
+        names: Vec<&'a [u8]>,
+        content: &'a [u8],
+        header_len: usize,
+        rest: &'a [u8],
+    }
+
+    fn read_one(input: &[u8]) -> Option<Read<'_>> {
         let end = input.windows(2).position(|w| w == CRLF)?;
         let words: Vec<&[u8]> = input[..end].split(|b| *b == b' ').collect();
         let number = |word: &[u8]| std::str::from_utf8(word).ok()?.parse::<usize>().ok();
@@ -186,12 +193,13 @@ mod tests {
         }
         let after = end + 2 + number(size)?;
         let content = input.get(end + 2..after)?;
-        Some((
-            names.get(1..)?.to_vec(),
+        let rest = input.get(after..)?.strip_prefix(CRLF)?;
+        Some(Read {
+            names: names.get(1..)?.to_vec(),
             content,
             header_len,
-            input.get(after..)?.strip_prefix(CRLF)?,
-        ))
+            rest,
+        })
     }
 
     proptest! {
@@ -204,13 +212,13 @@ mod tests {
             let content = Content::with_headers(&bytes, cut.min(bytes.len())).expect("fits");
             let mut out = Vec::new();
             msg(&mut out, arg(&subject), arg(&sid), reply.as_deref().map(arg), &content);
-            let (names, read, header_len, rest) = read_one(&out).expect("a whole frame");
+            let read = read_one(&out).expect("a whole frame");
             let expected: Vec<&[u8]> =
                 [Some(subject.as_bytes()), Some(sid.as_bytes()), reply.as_deref().map(str::as_bytes)]
                     .into_iter().flatten().collect();
-            prop_assert_eq!(names, expected);
-            prop_assert_eq!((read, header_len), (&bytes[..], cut.min(bytes.len())));
-            prop_assert!(rest.is_empty());
+            prop_assert_eq!(read.names, expected);
+            prop_assert_eq!((read.content, read.header_len), (&bytes[..], cut.min(bytes.len())));
+            prop_assert!(read.rest.is_empty());
         }
     }
 }
