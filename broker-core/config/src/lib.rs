@@ -31,7 +31,11 @@ extern crate self as dunlin_config;
 
 mod convert;
 mod digest;
+mod load;
 mod nats_conf;
+mod nkey;
+mod options;
+mod reference;
 mod report;
 mod section;
 mod source;
@@ -42,6 +46,12 @@ mod value;
 
 pub use convert::{ByteSize, ListenAddress, OneOrMany, Secret, duration_text};
 pub use dunlin_config_derive::ConfigSection;
+pub use load::{LoadError, Loaded};
+pub use options::{
+    Account, AccountLimits, Authorization, Config, ConfigError, ConnectionType, GLOBAL_ACCOUNT, Permissions,
+    PluginKind, PluginOptions, ResponsePermission, SubjectRule, SubjectRules, User,
+};
+pub use reference::{reference_markdown, section_markdown};
 pub use report::{Finding, Report, Severity};
 pub use section::{
     ConfigSection, ConfigValue, Field, FromDefault, KeySpec, KeyStatus, TableReader, read_section,
@@ -49,4 +59,4 @@ pub use section::{
 pub use source::{MapSource, Source};
 pub use text::{DurationError, parse_duration, print_duration, quote};
 pub use tree::{Format, SyntaxError, digest_of, parse};
-pub use value::{Entry, Node, Position, Table, Value};
+pub use value::{Entry, Node, Origin, Position, Table, Value};

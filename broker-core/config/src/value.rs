@@ -42,6 +42,23 @@ impl fmt::Debug for Position {
     }
 }
 
+/// Where an option came from, for errors that are found later. All origins are equal, so that options compare by
+/// what they say.
+#[derive(Clone, Debug, Default)]
+pub struct Origin(pub Option<Position>);
+
+impl PartialEq for Origin {
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
+impl From<&Position> for Origin {
+    fn from(position: &Position) -> Self {
+        Self(Some(position.clone()))
+    }
+}
+
 /// One value of the configuration.
 #[derive(Clone, PartialEq)]
 pub enum Value {

@@ -1,0 +1,282 @@
+//! The broker's own options: the root of the configuration.
+//!
+//! Says what a file may contain and what is wrong with it; acts on nothing. Every key of the reference is known
+//! here: acted on, remarked as having no effect yet, or refused because ignoring it would weaken security.
+//! Rules: CORE-124 to CORE-127 and the tables of CORE section 15.
+
+mod accounts;
+mod permissions;
+mod plugins;
+mod readers;
+mod users;
+mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+pub use accounts::{Account, AccountLimits, GLOBAL_ACCOUNT};
+pub use permissions::{Permissions, ResponsePermission, SubjectRule, SubjectRules};
+pub use plugins::{PluginKind, PluginOptions};
+pub use users::{Authorization, ConnectionType, User};
+pub use validate::ConfigError;
+
+pub(crate) use permissions::ResponseOptions;
+
+use crate::ConfigSection;
+use crate::convert::ListenAddress;
+use crate::report::Report;
+use crate::section::TableReader;
+use crate::text::quote;
+
+/// Options of the broker. Fields are public, so that flags of the command line can replace them.
+#[derive(Clone, Debug, PartialEq, ConfigSection)]
+#[config(
+    after = Config::settle,
+    inert = [
+        "cluster", "gateway", "leafnodes", "leaf", "websocket", "ws", "mqtt", "jetstream", "store_dir",
+        "storedir", "default_js_domain", "http", "https", "http_port", "monitor_port", "https_port",
+        "http_base_path", "syslog", "remote_syslog", "prof_port", "prof_block_rate", "max_closed_clients",
+        "write_timeout", "proxy_protocol", "connect_error_reports", "reconnect_error_reports", "ocsp",
+        "ocsp_cache", "mappings", "maps", "default_sentinel", "resolver_tls", "resolver_preload",
+        "resolver_pinned_accounts", "feature_flags",
+    ],
+    refused = [
+        "tls", "operator", "operators", "root", "roots", "root_operator", "root_operators", "resolver",
+        "account_resolver", "accounts_resolver", "trusted", "trusted_keys", "proxies",
+    ]
+)]
+pub struct Config {
+    /// Host and port of the NATS listener in one.
+    #[config(default_doc = "0.0.0.0:4222", spec = "CORE-126")]
+    pub listen: Option<ListenAddress>,
+    /// Host of the NATS listener.
+    #[config(default = "0.0.0.0", alias = ["net"], spec = "CORE section 15")]
+    pub host: String,
+    /// Port of the NATS listener; -1 asks for any free one.
+    #[config(default = 4222, with = readers::port, kind = "integer", spec = "CORE section 15")]
+    pub port: i32,
+    /// `host:port` that is told to clients in place of the listener's own.
+    #[config(reload, spec = "CORE section 15")]
+    pub client_advertise: Option<String>,
+    /// Name of this server, without spaces. Default: its id.
+    #[config(with = readers::server_name, kind = "string", default_doc = "the server's id", spec = "CORE-127")]
+    pub server_name: Option<String>,
+    /// Log what the broker does.
+    #[config(reload, spec = "CORE section 15")]
+    pub debug: bool,
+    /// Log the protocol lines of clients.
+    #[config(reload, spec = "CORE-141")]
+    pub trace: bool,
+    /// Log the protocol lines of the system account too. Sets `trace`.
+    #[config(reload, spec = "CORE-141")]
+    pub trace_verbose: bool,
+    /// Log only the headers of traced messages. Sets `trace`.
+    #[config(reload, spec = "CORE-141")]
+    pub trace_headers: bool,
+    /// Longest part of a traced message that is logged, in bytes; 0 for all.
+    #[config(with = readers::count, kind = "integer", default_doc = "0", reload, spec = "CORE-141")]
+    pub max_traced_msg_len: u64,
+    /// Begin log lines with the time.
+    #[config(default = true, reload, spec = "CORE-138")]
+    pub logtime: bool,
+    /// Log the time in UTC rather than local time.
+    #[config(reload, spec = "CORE-138")]
+    pub logtime_utc: bool,
+    /// File to log to, in place of standard error.
+    #[config(alias = ["logfile"], reload, spec = "CORE-138")]
+    pub log_file: Option<String>,
+    /// Size in bytes at which the log file is rotated; 0 for never.
+    #[config(alias = ["logfile_size_limit"], with = readers::count, kind = "integer", default_doc = "0", spec = "CORE-139")]
+    pub log_size_limit: u64,
+    /// Log files to keep, the current one included; 0 for all.
+    #[config(alias = ["logfile_max_num"], with = readers::count, kind = "integer", default_doc = "0", spec = "CORE-139")]
+    pub log_max_num: u64,
+    /// File that receives the process id.
+    #[config(alias = ["pidfile"], reload, spec = "CORE-135")]
+    pub pid_file: Option<String>,
+    /// Directory that receives a file with the ports in use.
+    #[config(reload, spec = "CORE-135")]
+    pub ports_file_dir: Option<String>,
+    /// Longest protocol line, without payload, in bytes.
+    #[config(default = 4096, with = readers::control_line, kind = "integer", reload, spec = "CORE section 15")]
+    pub max_control_line: u32,
+    /// Largest message, headers and payload, in bytes; -1 for no limit.
+    #[config(default = 1_048_576, with = readers::payload, kind = "integer", reload, spec = "CORE section 15")]
+    pub max_payload: i32,
+    /// Most bytes that may wait for one slow connection.
+    #[config(default = 67_108_864, with = readers::pending, kind = "integer", spec = "CORE section 15")]
+    pub max_pending: u64,
+    /// Most client connections; 0 refuses all.
+    #[config(default = 65_536, with = readers::connections, kind = "integer", alias = ["max_conn"], reload, spec = "CORE section 15")]
+    pub max_connections: u32,
+    /// Most subscriptions of one connection; 0 for no limit.
+    #[config(with = readers::count32, kind = "integer", default_doc = "0", alias = ["max_subs"], spec = "CORE section 15")]
+    pub max_subscriptions: u32,
+    /// Most tokens in a subscription's subject, 1 to 255; 0 (absent) for no limit.
+    #[config(with = readers::sub_tokens, kind = "integer", default_doc = "0", alias = ["max_subscription_tokens"], spec = "CORE section 15")]
+    pub max_sub_tokens: u8,
+    /// Time between pings to an idle connection.
+    #[config(default = "2m", with = readers::duration, kind = "duration", reload, spec = "CORE-126")]
+    pub ping_interval: Duration,
+    /// Pings without answer after which a connection is closed.
+    #[config(default = 2, with = readers::ping_max, kind = "integer", reload, spec = "CORE section 15")]
+    pub ping_max: u32,
+    /// How long a write to a connection may block before it counts as slow.
+    #[config(default = "10s", with = readers::duration, kind = "duration", reload, spec = "CORE-126")]
+    pub write_deadline: Duration,
+    /// Over which time a lame duck closes its connections; at least 30 seconds.
+    #[config(default = "2m", with = readers::lame_duck, kind = "duration", spec = "CORE section 15")]
+    pub lame_duck_duration: Duration,
+    /// How long a lame duck waits before it closes the first connection.
+    #[config(default = "10s", with = readers::grace, kind = "duration", spec = "CORE section 15")]
+    pub lame_duck_grace_period: Duration,
+    /// Do not slow a publisher down when its receivers fall behind.
+    #[config(reload, spec = "CORE section 15")]
+    pub no_fast_producer_stall: bool,
+    /// Do not cache which subscriptions match a subject.
+    #[config(alias = ["no_sublist_cache"], spec = "CORE section 15")]
+    pub disable_sublist_cache: bool,
+    /// Do not accept messages with headers.
+    #[config(spec = "CORE section 15")]
+    pub no_header_support: bool,
+    /// Who may connect. Absent, with no user in `accounts` either: everybody.
+    #[config(reload, spec = "AUTH-5")]
+    pub authorization: Option<Authorization>,
+    /// Accounts, by name; or a list of names.
+    #[config(with = accounts::accounts, kind = "table or array of names", reload, spec = "CORE section 15")]
+    pub accounts: Vec<Account>,
+    /// User whose rights a connection without credentials gets.
+    #[config(spec = "AUTH-13")]
+    pub no_auth_user: Option<String>,
+    /// Account that carries system messages. Default: `$SYS`.
+    #[config(with = readers::system_account, kind = "string", default_doc = "$SYS", alias = ["system"], spec = "CORE section 15")]
+    pub system_account: Option<String>,
+    /// Run without a system account.
+    #[config(alias = ["no_system", "no_sys_acc"], spec = "CORE section 15")]
+    pub no_system_account: bool,
+    /// Tags of this server, for placement.
+    #[config(with = users::server_tags, kind = "string or array", reload, spec = "CORE section 15")]
+    pub server_tags: Vec<String>,
+    /// Free facts about this server.
+    #[config(with = readers::metadata, kind = "table of strings", reload, spec = "CORE section 15")]
+    pub server_metadata: BTreeMap<String, String>,
+    /// Accept plain connections beside TLS. `false` needs TLS, which is not supported yet.
+    #[config(default = true, with = readers::refuse_false, kind = "bool", default_doc = "false", spec = "CORE section 15")]
+    pub allow_non_tls: bool,
+    /// Options of plugins: `plugins.<kind>.<name>`, kind being listener, auth, store or service.
+    #[config(with = plugins::plugins, kind = "table")]
+    pub plugins: Vec<PluginOptions>,
+}
+
+/// What an empty file gives.
+impl Default for Config {
+    fn default() -> Self {
+        Self::defaults()
+    }
+}
+
+impl Config {
+    /// All users, with the account that they belong to.
+    pub fn users(&self) -> impl Iterator<Item = (&str, &User)> {
+        let global = self
+            .authorization
+            .iter()
+            .flat_map(|auth| auth.users.iter().flatten());
+        let others = self
+            .accounts
+            .iter()
+            .flat_map(|account| account.users.iter().map(|user| (account.name.as_str(), user)));
+        global.map(|user| (GLOBAL_ACCOUNT, user)).chain(others)
+    }
+
+    /// Options of the plugins of one kind, in the order of the file.
+    pub fn plugins_of(&self, kind: PluginKind) -> impl Iterator<Item = &PluginOptions> {
+        self.plugins.iter().filter(move |plugin| plugin.kind == kind)
+    }
+
+    fn settle(&mut self, table: &TableReader<'_>, report: &mut Report) {
+        self.trace |= self.trace_verbose || self.trace_headers;
+        self.settle_address(table);
+        self.check_authorization(table, report);
+        self.check_unique_users(report);
+    }
+
+    /// `listen` sets host and port at its place in the file; what stands below it counts.
+    fn settle_address(&mut self, table: &TableReader<'_>) {
+        let place = |names: &[&str]| {
+            table
+                .table()
+                .iter()
+                .rposition(|entry| names.iter().any(|name| name.eq_ignore_ascii_case(&entry.key)))
+        };
+        if let Some(listen) = self.listen.clone() {
+            let at = place(&["listen"]);
+            if place(&["host", "net"]) < at {
+                self.host = listen.host;
+            }
+            if place(&["port"]) < at {
+                self.port = listen.port;
+            }
+        }
+        if self.host.is_empty() {
+            self.host = "0.0.0.0".to_owned();
+        }
+        if self.port == 0 {
+            self.port = 4222;
+        }
+    }
+
+    /// AUTH-6: one user, one token, or many users.
+    fn check_authorization(&self, table: &TableReader<'_>, report: &mut Report) {
+        let Some(auth) = &self.authorization else { return };
+        let Some(entry) = table.named(&["authorization"]) else {
+            return;
+        };
+        let (pos, key) = (&entry.key_pos, &*entry.key);
+        let single = auth.user.is_some();
+        let token = !auth.token.is_empty();
+        if token && (single || !auth.pass.is_empty()) {
+            report
+                .error(pos, key, "Cannot have a user/pass and token")
+                .remedy("keep one of them");
+        } else if auth.users.is_some() && single {
+            report
+                .error(pos, key, "Can not have a single user/pass and a users array")
+                .remedy("move the single user into users");
+        } else if auth.users.is_some() && token {
+            report
+                .error(pos, key, "Can not have a token and a users array")
+                .remedy("keep one of them");
+        }
+        for account in self.accounts.iter().filter(|account| !account.users.is_empty()) {
+            let at = account.users_origin.0.as_ref().unwrap_or(pos);
+            if single {
+                report.error(at, "users", "Can not have a single user/pass and accounts");
+            } else if token {
+                report.error(at, "users", "Can not have a token and accounts");
+            }
+        }
+    }
+
+    /// AUTH-6: names are unique over authorization and all accounts, users and nkeys together.
+    fn check_unique_users(&self, report: &mut Report) {
+        let mut seen = HashSet::new();
+        for (_, user) in self.users() {
+            let (kind, name) = match &user.nkey {
+                Some(key) => ("nkey", key),
+                None => ("user", &user.user),
+            };
+            if name.is_empty() || seen.insert(name) {
+                continue;
+            }
+            let reason = format!("Duplicate {kind} {} detected", quote(name));
+            match &user.origin.0 {
+                Some(position) => report.error(position, kind, reason),
+                None => report.error_anywhere(kind, reason),
+            };
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! Readers of single top-level keys whose rules go beyond their type (CORE section 15).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::convert::{duration_text, integer};
+use crate::report::Report;
+use crate::section::{ConfigValue, Field};
+use crate::text::{parse_duration, print_duration};
+use crate::value::Value;
+
+/// A port, -1 or 0. The reference takes any number and fails at the socket.
+pub(super) fn port(field: &Field<'_>, report: &mut Report) -> Option<i32> {
+    let port = integer(field, report)?;
+    match i32::try_from(port) {
+        Ok(port) if (-1..=65_535).contains(&port) => Some(port),
+        _ => field.error(format!("{} value is too big", field.key), report),
+    }
+}
+
+pub(super) fn server_name(field: &Field<'_>, report: &mut Report) -> Option<Option<String>> {
+    let name = String::from_field(field, report)?;
+    if name.contains(' ') {
+        report
+            .error(field.pos, field.key, "server name cannot contain spaces")
+            .remedy("use - or _ instead");
+        return None;
+    }
+    Some(Some(name).filter(|name| !name.is_empty()))
+}
+
+pub(super) fn system_account(field: &Field<'_>, report: &mut Report) -> Option<Option<String>> {
+    match &field.node.value {
+        Value::String(name) => Some(Some(name.clone()).filter(|name| !name.is_empty())),
+        _ => field.error("system account name must be a string", report),
+    }
+}
+
+/// A count or size without limit when 0 or negative.
+pub(super) fn count(field: &Field<'_>, report: &mut Report) -> Option<u64> {
+    integer(field, report).map(|value| u64::try_from(value).unwrap_or_default())
+}
+
+/// The same in 32 bits.
+pub(super) fn count32(field: &Field<'_>, report: &mut Report) -> Option<u32> {
+    if integer(field, report)? < 0 {
+        return Some(0);
+    }
+    u32::from_field(field, report)
+}
+
+/// 0 means the default, as the reference's baseline does.
+fn unless_zero<T: Default + PartialEq>(value: T) -> Option<T> {
+    (value != T::default()).then_some(value)
+}
+
+/// At most 2^31-1.
+fn at_most_31_bits(field: &Field<'_>, report: &mut Report) -> Option<i32> {
+    i32::from_field(field, report)
+}
+
+pub(super) fn control_line(field: &Field<'_>, report: &mut Report) -> Option<u32> {
+    let value = at_most_31_bits(field, report)?;
+    match u32::try_from(value) {
+        Ok(value) => unless_zero(value),
+        Err(_) => field.error(format!("{} value can not be negative", field.key), report),
+    }
+}
+
+pub(super) fn payload(field: &Field<'_>, report: &mut Report) -> Option<i32> {
+    at_most_31_bits(field, report).and_then(unless_zero)
+}
+
+pub(super) fn pending(field: &Field<'_>, report: &mut Report) -> Option<u64> {
+    u64::from_field(field, report).and_then(unless_zero)
+}
+
+/// 0 and negative values refuse all connections.
+pub(super) fn connections(field: &Field<'_>, report: &mut Report) -> Option<u32> {
+    count32(field, report)
+}
+
+pub(super) fn sub_tokens(field: &Field<'_>, report: &mut Report) -> Option<u8> {
+    let value = integer(field, report)?;
+    if value <= 0 {
+        // The reference's text for 0 too.
+        return field.error(format!("{} value can not be negative", field.key), report);
+    }
+    u8::from_field(field, report)
+}
+
+pub(super) fn ping_max(field: &Field<'_>, report: &mut Report) -> Option<u32> {
+    u32::from_field(field, report).and_then(unless_zero)
+}
+
+/// A duration; 0 means the default.
+pub(super) fn duration(field: &Field<'_>, report: &mut Report) -> Option<Duration> {
+    Duration::from_field(field, report).and_then(unless_zero)
+}
+
+pub(super) fn lame_duck(field: &Field<'_>, report: &mut Report) -> Option<Duration> {
+    if let Some(Ok(nanoseconds)) = field.node.value.as_str().map(parse_duration)
+        && nanoseconds < 30_000_000_000
+    {
+        let got = print_duration(nanoseconds);
+        let reason = format!("invalid lame_duck_duration of {got}, minimum is 30 seconds");
+        return field.error(reason, report);
+    }
+    duration_text(field, report)
+}
+
+pub(super) fn grace(field: &Field<'_>, report: &mut Report) -> Option<Duration> {
+    if let Some(Ok(..0)) = field.node.value.as_str().map(parse_duration) {
+        return field.error("invalid lame_duck_grace_period, needs to be positive", report);
+    }
+    duration_text(field, report).and_then(unless_zero)
+}
+
+pub(super) fn metadata(field: &Field<'_>, report: &mut Report) -> Option<BTreeMap<String, String>> {
+    match &field.node.value {
+        Value::Table(_) => BTreeMap::from_field(field, report),
+        other => {
+            let got = other.type_name();
+            field.error(format!("error parsing metadata: unsupported type {got}"), report)
+        }
+    }
+}
+
+/// `allow_non_tls: false` asks for TLS only, which cannot be honoured yet.
+pub(super) fn refuse_false(field: &Field<'_>, report: &mut Report) -> Option<bool> {
+    let allowed = bool::from_field(field, report)?;
+    if allowed {
+        report.inert(field.pos, field.key);
+    } else {
+        report.refused(field.pos, field.key);
+    }
+    Some(allowed)
+}
