@@ -1,1 +1,35 @@
 //! What a plugin author sees: the traits, their types and the seam to the world.
+//!
+//! A plugin implements [`Listener`], [`AuthProvider`], [`StoreBackend`] or [`Service`], exports it as a [`Plugin`],
+//! and is added to the one list in `plugins/builtin`. What it may do with the running broker is [`Broker`]; what it
+//! may do with the world is [`Env`]. This crate never learns about a concrete plugin.
+
+mod auth;
+mod broker;
+mod env;
+pub mod fault;
+mod listener;
+mod message;
+mod plugin;
+mod service;
+mod shard;
+mod store;
+
+pub use auth::{
+    AuthPosture, AuthProvider, ConnectionType, Credentials, Denied, Login, LoginAttempt, SessionLimits, TlsPeer,
+};
+pub use broker::{
+    Admission, Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Published, ServerIdentity, Session,
+    SessionAbout, SessionControl, SessionCore, SessionFlags, SessionRequest, SubscribeError,
+};
+pub use dunlin_config::{self as config, Permissions, PluginKind, Secret};
+pub use dunlin_subject::{AccountName, Filter, FilterBuf, QueueName, Sid, Subject, SubjectBuf};
+pub use env::*;
+pub use listener::{Connection, Endpoint, Listener};
+pub use message::{Deliver, Delivery, Inbox, Message, OwnedMessage, Quota, SizeWidths};
+pub use plugin::{
+    Component, Factory, NoOptions, Plugin, PluginError, Registry, RegistryError, Setup,
+};
+pub use service::{Service, ServiceError};
+pub use store::StoreBackend;
+pub use shard::{ChunkPool, Flush, Residence, Scratch, Shard, Turn};
