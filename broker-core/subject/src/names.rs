@@ -82,6 +82,11 @@ impl AccountName {
         }
     }
 
+    /// The account of everybody whom the configuration puts into no other, `$G` (AUTH-8).
+    pub fn global() -> Self {
+        Self(Arc::from("$G"))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
