@@ -26,9 +26,10 @@ impl<V> Bag<V> {
 
     /// A bag of one; takes no more room than it needs, because most stay like that.
     pub(super) fn of(value: V) -> Self {
-        let mut items = Vec::with_capacity(1);
-        items.push(value);
-        Self { items, places: None }
+        Self {
+            items: vec![value],
+            places: None,
+        }
     }
 
     pub(super) fn items(&self) -> &[V] {

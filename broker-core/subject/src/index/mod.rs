@@ -314,4 +314,6 @@ impl<T: Clone + Eq + Hash> InterestIndex<T> {
 }
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;
