@@ -60,12 +60,22 @@ pub struct AuthPosture {
 impl AuthPosture {
     /// Everybody is let in.
     pub const fn open() -> Self {
-        Self { required: false, announced: false, nonce: false, connect_optional: false }
+        Self {
+            required: false,
+            announced: false,
+            nonce: false,
+            connect_optional: false,
+        }
     }
 
     /// Credentials come first.
     pub const fn credentials() -> Self {
-        Self { required: true, announced: true, nonce: false, connect_optional: false }
+        Self {
+            required: true,
+            announced: true,
+            nonce: false,
+            connect_optional: false,
+        }
     }
 }
 
@@ -164,7 +174,13 @@ pub struct Login {
 impl Login {
     /// A login with all rights in `account`.
     pub fn into_account(account: AccountName) -> Self {
-        Self { account, user: String::new(), permissions: None, limits: SessionLimits::default(), expires: None }
+        Self {
+            account,
+            user: String::new(),
+            permissions: None,
+            limits: SessionLimits::default(),
+            expires: None,
+        }
     }
 }
 

@@ -134,7 +134,10 @@ impl Broker {
             receiver,
             control: Arc::new(Uncontrolled),
             flags: SessionFlags::default(),
-            about: SessionAbout { kind: name, ..SessionAbout::default() },
+            about: SessionAbout {
+                kind: name,
+                ..SessionAbout::default()
+            },
         })
     }
 }
@@ -158,7 +161,11 @@ pub struct Admission {
 impl Admission {
     /// An admission whose `count` is dropped with it.
     pub fn new(id: u64, over_limit: bool, count: Option<Box<dyn Send + Sync>>) -> Self {
-        Self { id, over_limit, _count: count }
+        Self {
+            id,
+            over_limit,
+            _count: count,
+        }
     }
 
     /// The connection's id: 1 for the first since start, shared by all kinds (CORE-2).
@@ -201,7 +208,11 @@ pub struct SessionFlags {
 
 impl Default for SessionFlags {
     fn default() -> Self {
-        Self { echo: true, no_responders: false, acknowledge: false }
+        Self {
+            echo: true,
+            no_responders: false,
+            acknowledge: false,
+        }
     }
 }
 
@@ -269,12 +280,7 @@ impl Session {
 
     /// Publishes a run: consecutive messages to one subject. Receivers are served outside, messages inside, so a
     /// run costs one lookup and one lock per receiver. Allocates nothing in steady state.
-    pub fn publish(
-        &mut self,
-        subject: Subject<'_>,
-        messages: &[Message<'_>],
-        turn: &mut Turn,
-    ) -> Published {
+    pub fn publish(&mut self, subject: Subject<'_>, messages: &[Message<'_>], turn: &mut Turn) -> Published {
         self.0.publish(subject, messages, turn)
     }
 

@@ -16,20 +16,19 @@ mod shard;
 mod store;
 
 pub use auth::{
-    AuthPosture, AuthProvider, ConnectionType, Credentials, Denied, Login, LoginAttempt, SessionLimits, TlsPeer,
+    AuthPosture, AuthProvider, ConnectionType, Credentials, Denied, Login, LoginAttempt, SessionLimits,
+    TlsPeer,
 };
 pub use broker::{
-    Admission, Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Published, ServerIdentity, Session,
-    SessionAbout, SessionControl, SessionCore, SessionFlags, SessionRequest, SubscribeError,
+    Admission, Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Published, ServerIdentity,
+    Session, SessionAbout, SessionControl, SessionCore, SessionFlags, SessionRequest, SubscribeError,
 };
 pub use dunlin_config::{self as config, Permissions, PluginKind, Secret};
 pub use dunlin_subject::{AccountName, Filter, FilterBuf, QueueName, Sid, Subject, SubjectBuf};
 pub use env::*;
 pub use listener::{Connection, Endpoint, Listener};
 pub use message::{Deliver, Delivery, Inbox, Message, OwnedMessage, Quota, SizeWidths};
-pub use plugin::{
-    Component, Factory, NoOptions, Plugin, PluginError, Registry, RegistryError, Setup,
-};
+pub use plugin::{Component, Factory, NoOptions, Plugin, PluginError, Registry, RegistryError, Setup};
 pub use service::{Service, ServiceError};
-pub use store::StoreBackend;
 pub use shard::{ChunkPool, Flush, Residence, Scratch, Shard, Turn};
+pub use store::StoreBackend;

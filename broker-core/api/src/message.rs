@@ -31,12 +31,18 @@ pub struct SizeWidths {
 impl<'a> Message<'a> {
     /// A message without headers and reply.
     pub fn new(payload: &'a [u8]) -> Self {
-        Self { data: payload, ..Self::default() }
+        Self {
+            data: payload,
+            ..Self::default()
+        }
     }
 
     /// The same message, asking for an answer at `reply`.
     pub fn with_reply(self, reply: Subject<'a>) -> Self {
-        Self { reply: Some(reply), ..self }
+        Self {
+            reply: Some(reply),
+            ..self
+        }
     }
 
     /// The header block, empty when there is none.
@@ -67,7 +73,8 @@ impl Delivery<'_> {
     /// How many of the messages the subscription takes, from the front; they are counted as delivered.
     /// Call it once, under the lock that orders this receiver's messages, so that counts are exact (CORE-43).
     pub fn take(&self) -> usize {
-        self.quota.map_or(self.messages.len(), |quota| quota.take(self.messages.len()))
+        self.quota
+            .map_or(self.messages.len(), |quota| quota.take(self.messages.len()))
     }
 }
 
@@ -105,7 +112,11 @@ impl Quota {
         }
         let delivered = self.delivered.load(Relaxed);
         let limit = self.limit.load(Relaxed);
-        let taken = if limit == 0 { count } else { count.min(left(limit, delivered)) };
+        let taken = if limit == 0 {
+            count
+        } else {
+            count.min(left(limit, delivered))
+        };
         self.delivered.store(delivered + taken as u64, Relaxed);
         taken
     }
@@ -175,7 +186,9 @@ impl Deliver for Inbox {
     fn deliver(&self, delivery: &Delivery<'_>, _: &mut Turn) -> usize {
         let mut taken = 0;
         for message in delivery.messages {
-            let Ok(place) = self.sender.try_reserve() else { break };
+            let Ok(place) = self.sender.try_reserve() else {
+                break;
+            };
             if delivery.quota.is_some_and(|quota| quota.take(1) == 0) {
                 break;
             }

@@ -109,7 +109,12 @@ type Maker<T> = fn(&TableReader<'_>, &mut Report, &Setup<'_>) -> Result<Box<T>, 
 
 impl<T: ?Sized> Factory<T> {
     fn new<C: Component>(make: Maker<T>) -> Self {
-        Self { name: C::NAME, summary: C::SUMMARY, keys: C::Options::keys, make }
+        Self {
+            name: C::NAME,
+            summary: C::SUMMARY,
+            keys: C::Options::keys,
+            make,
+        }
     }
 
     /// Makes an instance from the options in `table`.
@@ -141,22 +146,30 @@ fn open<C: Component>(
 impl Plugin {
     /// A listener.
     pub fn listener<C: Component + Listener>() -> Self {
-        Self::Listener(Factory::new::<C>(|table, report, setup| Ok(open::<C>(table, report, setup)?)))
+        Self::Listener(Factory::new::<C>(|table, report, setup| {
+            Ok(open::<C>(table, report, setup)?)
+        }))
     }
 
     /// An auth provider.
     pub fn auth<C: Component + AuthProvider>() -> Self {
-        Self::Auth(Factory::new::<C>(|table, report, setup| Ok(open::<C>(table, report, setup)?)))
+        Self::Auth(Factory::new::<C>(|table, report, setup| {
+            Ok(open::<C>(table, report, setup)?)
+        }))
     }
 
     /// A store.
     pub fn store<C: Component + StoreBackend>() -> Self {
-        Self::Store(Factory::new::<C>(|table, report, setup| Ok(open::<C>(table, report, setup)?)))
+        Self::Store(Factory::new::<C>(|table, report, setup| {
+            Ok(open::<C>(table, report, setup)?)
+        }))
     }
 
     /// A service.
     pub fn service<C: Component + Service>() -> Self {
-        Self::Service(Factory::new::<C>(|table, report, setup| Ok(open::<C>(table, report, setup)?)))
+        Self::Service(Factory::new::<C>(|table, report, setup| {
+            Ok(open::<C>(table, report, setup)?)
+        }))
     }
 
     /// What it is.
@@ -244,7 +257,11 @@ impl Registry {
     pub fn add(&mut self, plugin: Plugin) -> Result<(), RegistryError> {
         let (kind, name) = (plugin.kind(), plugin.name());
         if self.plugins.contains_key(&(kind, name)) {
-            return Err(RegistryError::Duplicate { kind, name: name.to_owned(), known: self.names(kind) });
+            return Err(RegistryError::Duplicate {
+                kind,
+                name: name.to_owned(),
+                known: self.names(kind),
+            });
         }
         self.plugins.insert((kind, name), plugin);
         Ok(())
@@ -300,15 +317,28 @@ impl Registry {
     }
 
     fn find(&self, kind: PluginKind, name: &str) -> Option<&Plugin> {
-        self.iter().find(|plugin| plugin.kind() == kind && plugin.name() == name)
+        self.iter()
+            .find(|plugin| plugin.kind() == kind && plugin.name() == name)
     }
 
     fn unknown(&self, kind: PluginKind, name: &str) -> RegistryError {
-        RegistryError::Unknown { kind, name: name.to_owned(), known: self.names(kind) }
+        RegistryError::Unknown {
+            kind,
+            name: name.to_owned(),
+            known: self.names(kind),
+        }
     }
 
     fn names(&self, kind: PluginKind) -> String {
-        let names: Vec<_> = self.iter().filter(|plugin| plugin.kind() == kind).map(Plugin::name).collect();
-        if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        let names: Vec<_> = self
+            .iter()
+            .filter(|plugin| plugin.kind() == kind)
+            .map(Plugin::name)
+            .collect();
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
     }
 }

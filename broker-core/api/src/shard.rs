@@ -149,8 +149,15 @@ pub struct Shard {
 impl Shard {
     /// The shard numbered `id`.
     pub fn new(id: usize) -> Self {
-        let scratch = Scratch { buffer: vec![0; READ_BUFFER_BYTES].into(), turn: Turn::default() };
-        Self { id, sessions: AtomicUsize::new(0), scratch: Mutex::new(scratch) }
+        let scratch = Scratch {
+            buffer: vec![0; READ_BUFFER_BYTES].into(),
+            turn: Turn::default(),
+        };
+        Self {
+            id,
+            sessions: AtomicUsize::new(0),
+            scratch: Mutex::new(scratch),
+        }
     }
 
     /// Its number.

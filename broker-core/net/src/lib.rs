@@ -1,1 +1,3 @@
 //! Transports and accept loops.
+
+pub mod output;

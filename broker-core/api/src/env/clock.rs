@@ -45,7 +45,10 @@ pub struct SimulatedClock {
 impl SimulatedClock {
     /// A clock that shows 2026-01-01T00:00:00Z now.
     pub fn new() -> Self {
-        Self { start: Instant::now(), epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600) }
+        Self {
+            start: Instant::now(),
+            epoch: SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600),
+        }
     }
 }
 

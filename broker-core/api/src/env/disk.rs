@@ -156,7 +156,10 @@ impl Disk for SystemDisk {
             OpenMode::Append => options.append(true).create(true),
         };
         let file = options.open(path)?;
-        Ok(Box::new(SystemFile { file, appends: mode == OpenMode::Append }))
+        Ok(Box::new(SystemFile {
+            file,
+            appends: mode == OpenMode::Append,
+        }))
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -164,8 +167,9 @@ impl Disk for SystemDisk {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut entries =
-            std::fs::read_dir(path)?.map(|entry| entry.map(|e| e.path())).collect::<io::Result<Vec<_>>>()?;
+        let mut entries = std::fs::read_dir(path)?
+            .map(|entry| entry.map(|e| e.path()))
+            .collect::<io::Result<Vec<_>>>()?;
         entries.sort();
         Ok(entries)
     }
@@ -179,7 +183,11 @@ impl Disk for SystemDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         OpenOptions::new().read(true).open(path)?.sync_all()
     }
 }

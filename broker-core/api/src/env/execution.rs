@@ -99,7 +99,8 @@ pub(super) fn note_panic(env: &Env, what: &str, panic: &(dyn Any + Send)) {
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    env.log().error(format_args!("{what} panicked and was ended: {text}"));
+    env.log()
+        .error(format_args!("{what} panicked and was ended: {text}"));
 }
 
 pub(super) async fn offload<T: Send + 'static>(
@@ -121,7 +122,11 @@ pub struct CurrentThread {
 impl CurrentThread {
     /// Runs tasks on the runtime that this is called in.
     pub fn new() -> Self {
-        Self { shards: [Arc::new(Shard::new(0))], handle: Handle::current(), panics: AtomicU64::new(0) }
+        Self {
+            shards: [Arc::new(Shard::new(0))],
+            handle: Handle::current(),
+            panics: AtomicU64::new(0),
+        }
     }
 }
 

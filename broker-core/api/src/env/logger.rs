@@ -47,7 +47,10 @@ pub struct Logger {
 impl Logger {
     /// Logs to `sink`; debug and trace are off.
     pub fn new(sink: Arc<dyn LogSink>) -> Self {
-        Self { levels: Arc::default(), sink }
+        Self {
+            levels: Arc::default(),
+            sink,
+        }
     }
 
     /// Drops every line.
@@ -112,6 +115,8 @@ impl Logger {
 
 impl fmt::Debug for Logger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Logger").field("levels", &self.levels).finish_non_exhaustive()
+        f.debug_struct("Logger")
+            .field("levels", &self.levels)
+            .finish_non_exhaustive()
     }
 }

@@ -34,8 +34,14 @@ impl MemoryDisk {
     pub fn with_files<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let disk = Self::default();
         for (path, text) in files {
-            let content = Content { bytes: text.into(), synced: text.into(), locked: false };
-            disk.files.lock().insert(PathBuf::from(path), Arc::new(Mutex::new(content)));
+            let content = Content {
+                bytes: text.into(),
+                synced: text.into(),
+                locked: false,
+            };
+            disk.files
+                .lock()
+                .insert(PathBuf::from(path), Arc::new(Mutex::new(content)));
         }
         disk
     }
@@ -50,7 +56,11 @@ impl MemoryDisk {
     }
 
     fn find(&self, path: &Path) -> io::Result<Arc<Mutex<Content>>> {
-        self.files.lock().get(path).cloned().ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files
+            .lock()
+            .get(path)
+            .cloned()
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 }
 
@@ -62,7 +72,11 @@ impl Disk for MemoryDisk {
                 self.files.lock().entry(path.to_owned()).or_default().clone()
             }
         };
-        Ok(Box::new(MemoryFile { content, appends: mode == OpenMode::Append, holds_lock: Mutex::new(false) }))
+        Ok(Box::new(MemoryFile {
+            content,
+            appends: mode == OpenMode::Append,
+            holds_lock: Mutex::new(false),
+        }))
     }
 
     fn create_dir(&self, _: &Path) -> io::Result<()> {
@@ -88,7 +102,11 @@ impl Disk for MemoryDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.files.lock().remove(path).map(drop).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files
+            .lock()
+            .remove(path)
+            .map(drop)
+            .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     fn sync_dir(&self, _: &Path) -> io::Result<()> {
@@ -115,7 +133,9 @@ impl DiskFile for MemoryFile {
         } else {
             usize::try_from(offset).map_err(io::Error::other)?
         };
-        let end = start.checked_add(bytes.len()).ok_or(io::ErrorKind::FileTooLarge)?;
+        let end = start
+            .checked_add(bytes.len())
+            .ok_or(io::ErrorKind::FileTooLarge)?;
         if content.bytes.len() < end {
             content.bytes.resize(end, 0);
         }

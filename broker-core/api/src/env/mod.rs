@@ -54,7 +54,9 @@ pub struct EnvParts {
 impl Env {
     /// Joins the parts.
     pub fn new(parts: EnvParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self {
+            parts: Arc::new(parts),
+        }
     }
 
     /// Monotonic time. About 25 ns: once per read batch, not per message.
@@ -165,6 +167,8 @@ impl Env {
 
 impl std::fmt::Debug for Env {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Env").field("shards", &self.shards().len()).finish_non_exhaustive()
+        f.debug_struct("Env")
+            .field("shards", &self.shards().len())
+            .finish_non_exhaustive()
     }
 }

@@ -34,22 +34,25 @@ impl Shards {
     ///
     /// # Errors
     /// The system gives no thread or no event queue.
-    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
     pub fn start(count: usize) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(());
         let mut handles = Vec::new();
         let mut shards = Vec::new();
         for id in 0..count.max(1) {
-            let runtime =
-                Builder::new_current_thread().enable_all().max_blocking_threads(OFFLOAD_THREADS).build()?;
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(OFFLOAD_THREADS)
+                .build()?;
             handles.push(runtime.handle().clone());
             shards.push(Arc::new(Shard::new(id)));
             let mut stopped = stopped.clone();
-            std::thread::Builder::new().name(format!("shard-{id}")).spawn(move || {
-                // An error means that the sender is gone, which is the signal itself.
-                runtime.block_on(async { while stopped.changed().await.is_ok() {} });
-                runtime.shutdown_background();
-            })?;
+            std::thread::Builder::new()
+                .name(format!("shard-{id}"))
+                .spawn(move || {
+                    // An error means that the sender is gone, which is the signal itself.
+                    runtime.block_on(async { while stopped.changed().await.is_ok() {} });
+                    runtime.shutdown_background();
+                })?;
         }
         let fallback = handles.first().cloned().ok_or(io::ErrorKind::Other)?;
         Ok(Self {
@@ -73,7 +76,11 @@ impl Execution for Shards {
     }
 
     fn offload(&self, job: Box<dyn FnOnce() + Send>) -> Result<(), OffloadError> {
-        let permit = self.waiting.clone().try_acquire_owned().map_err(|_| OffloadError::Busy)?;
+        let permit = self
+            .waiting
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| OffloadError::Busy)?;
         let panics = self.panics.clone();
         self.fallback.spawn_blocking(move || {
             if std::panic::catch_unwind(std::panic::AssertUnwindSafe(job)).is_err() {

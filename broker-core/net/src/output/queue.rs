@@ -1,0 +1,298 @@
+//! What an output holds, and the rules by which its holder writes it: no socket, no lock, no clock.
+//!
+//! Any thread appends under the lock. Whoever finds the queue without a *holder* becomes it, takes the chunks,
+//! writes them without the lock, and looks again. Only the holder touches the socket, so bytes cannot cross. A
+//! holder that is pushed back by the socket keeps the place and hands it to the writer task. These rules are
+//! model-checked (`tests/flush_model.rs`), since tests on one thread cannot see a torn interleaving.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use dunlin_api::{ChunkPool, CloseReason};
+
+/// Parts of one vectored write.
+const PARTS: usize = 64;
+
+/// Times that a flush looks for new bytes before it leaves the rest to the writer task, so that one busy output
+/// does not keep its flusher from the others.
+const ROUNDS: usize = 3;
+
+/// Pending output of one connection.
+#[derive(Default)]
+pub struct Queue {
+    chunks: VecDeque<Chunk>,
+    /// The holder's emptied list, kept for its capacity.
+    spare: VecDeque<Chunk>,
+    /// Bytes appended and not yet written, the holder's included.
+    pending: usize,
+    has_holder: bool,
+    is_noted: bool,
+    close: Option<CloseReason>,
+    is_shut: bool,
+}
+
+struct Chunk {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+/// A place in the queue to go back to.
+#[derive(Clone, Copy)]
+pub struct Mark {
+    chunks: usize,
+    last_len: usize,
+    pending: usize,
+}
+
+impl Queue {
+    /// Copies `bytes` to the end.
+    pub fn put(&mut self, mut bytes: &[u8], pool: &mut ChunkPool) {
+        self.pending += bytes.len();
+        while !bytes.is_empty() {
+            let room = self
+                .chunks
+                .back()
+                .map_or(0, |chunk| chunk.bytes.capacity() - chunk.bytes.len());
+            if room == 0 {
+                let has_backlog = !self.chunks.is_empty();
+                self.chunks.push_back(Chunk {
+                    bytes: pool.take(has_backlog),
+                    sent: 0,
+                });
+                continue;
+            }
+            let (now, later) = bytes.split_at(room.min(bytes.len()));
+            if let Some(chunk) = self.chunks.back_mut() {
+                chunk.bytes.extend_from_slice(now);
+            }
+            bytes = later;
+        }
+    }
+
+    /// Where the queue ends now.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            chunks: self.chunks.len(),
+            last_len: self.chunks.back().map_or(0, |chunk| chunk.bytes.len()),
+            pending: self.pending,
+        }
+    }
+
+    /// Takes back what was appended since `mark`, under the same lock.
+    pub fn roll_back(&mut self, mark: Mark) {
+        self.chunks.truncate(mark.chunks);
+        if let Some(chunk) = self.chunks.back_mut() {
+            chunk.bytes.truncate(mark.last_len);
+        }
+        self.pending = mark.pending;
+    }
+
+    /// Bytes appended and not yet written.
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// Why the connection is to close, once it is.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        self.close
+    }
+
+    /// Notes that a turn will flush this; false when one will already.
+    pub fn note(&mut self) -> bool {
+        !std::mem::replace(&mut self.is_noted, true)
+    }
+
+    /// Asks for the end; the first reason wins. Reasons that make writing pointless drop what is pending (CORE-50).
+    pub fn close(&mut self, reason: CloseReason) {
+        if self.close.is_some() {
+            return;
+        }
+        self.close = Some(reason);
+        if !flushes_at_close(reason) {
+            self.discard();
+        }
+    }
+
+    fn discard(&mut self) {
+        let dropped: usize = self
+            .chunks
+            .drain(..)
+            .map(|chunk| chunk.bytes.len() - chunk.sent)
+            .sum();
+        self.pending = self.pending.saturating_sub(dropped);
+    }
+
+    /// Makes the caller the holder, unless there is one or nothing to do.
+    fn claim(&mut self) -> Option<VecDeque<Chunk>> {
+        self.is_noted = false;
+        let has_work = !self.chunks.is_empty() || (self.close.is_some() && !self.is_shut);
+        if self.has_holder || !has_work {
+            return None;
+        }
+        self.has_holder = true;
+        Some(self.take_chunks())
+    }
+
+    fn take_chunks(&mut self) -> VecDeque<Chunk> {
+        std::mem::replace(&mut self.chunks, std::mem::take(&mut self.spare))
+    }
+
+    /// The holder reports `written` bytes and an emptied list, and learns how to go on.
+    fn after_write(&mut self, written: usize, emptied: VecDeque<Chunk>) -> Next {
+        self.pending = self.pending.saturating_sub(written);
+        self.spare = emptied;
+        if !self.chunks.is_empty() {
+            return Next::More;
+        }
+        self.has_holder = false;
+        if self.close.is_some() && !self.is_shut {
+            self.is_shut = true;
+            return Next::Shut;
+        }
+        Next::Rest
+    }
+
+    /// The holder was pushed back: what it could not write goes to the front. It stays the holder.
+    fn put_back(&mut self, written: usize, mut unsent: VecDeque<Chunk>) {
+        self.pending = self.pending.saturating_sub(written);
+        if self.close.is_some_and(|reason| !flushes_at_close(reason)) {
+            self.pending = 0;
+            return;
+        }
+        unsent.append(&mut self.chunks);
+        self.chunks = unsent;
+    }
+
+    /// The holder gives up: the socket failed, or the holder panicked.
+    pub fn fail(&mut self, reason: CloseReason) {
+        self.close.get_or_insert(reason);
+        self.discard();
+        self.pending = 0;
+        self.has_holder = false;
+        self.is_shut = true;
+    }
+}
+
+enum Next {
+    More,
+    Rest,
+    Shut,
+}
+
+/// Whether what is pending is still worth writing when a connection closes for `reason` (CORE-50).
+pub(super) fn flushes_at_close(reason: CloseReason) -> bool {
+    !matches!(
+        reason,
+        CloseReason::ReadError
+            | CloseReason::WriteError
+            | CloseReason::SlowConsumerPendingBytes
+            | CloseReason::SlowConsumerWriteDeadline
+            | CloseReason::InternalError
+    )
+}
+
+/// Access to a queue under its lock. A trait, so that the model checker runs the same code with its own lock.
+pub trait Shared {
+    /// Runs `work` under the lock.
+    fn with<R>(&self, work: impl FnOnce(&mut Queue) -> R) -> R;
+}
+
+/// How a flush ended.
+#[derive(Debug)]
+pub enum FlushEnd {
+    /// Nothing left, or another holder sees to it.
+    Done,
+    /// The socket takes no more now, or there is no end to the bytes. The caller is still the holder and must pass
+    /// that on.
+    Blocked,
+    /// All is written and the connection is to close: shut the socket down.
+    Shut,
+    /// The socket failed; the queue is closed.
+    Failed(io::Error),
+}
+
+/// Flushes as the holder, if there is none yet.
+pub fn flush(
+    queue: &impl Shared,
+    pool: &mut ChunkPool,
+    write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> FlushEnd {
+    match queue.with(Queue::claim) {
+        Some(chunks) => write_out(queue, chunks, pool, write),
+        None => FlushEnd::Done,
+    }
+}
+
+/// Goes on as the holder that [`FlushEnd::Blocked`] left.
+pub fn resume(
+    queue: &impl Shared,
+    pool: &mut ChunkPool,
+    write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> FlushEnd {
+    let chunks = queue.with(Queue::take_chunks);
+    write_out(queue, chunks, pool, write)
+}
+
+fn write_out(
+    queue: &impl Shared,
+    mut chunks: VecDeque<Chunk>,
+    pool: &mut ChunkPool,
+    mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> FlushEnd {
+    for _ in 0..ROUNDS {
+        let mut written = 0;
+        while !chunks.is_empty() {
+            match write_some(&chunks, &mut write) {
+                Ok(count) => {
+                    written += count;
+                    advance(&mut chunks, count, pool);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    queue.with(|queue| queue.put_back(written, chunks));
+                    return FlushEnd::Blocked;
+                }
+                Err(error) => {
+                    queue.with(|queue| queue.fail(CloseReason::WriteError));
+                    return FlushEnd::Failed(error);
+                }
+            }
+        }
+        match queue.with(|queue| queue.after_write(written, std::mem::take(&mut chunks))) {
+            Next::Rest => return FlushEnd::Done,
+            Next::Shut => return FlushEnd::Shut,
+            Next::More => chunks = queue.with(Queue::take_chunks),
+        }
+    }
+    queue.with(|queue| queue.put_back(0, chunks));
+    FlushEnd::Blocked
+}
+
+fn write_some(
+    chunks: &VecDeque<Chunk>,
+    write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut parts = [IoSlice::new(&[]); PARTS];
+    let mut count = 0;
+    for (part, chunk) in parts.iter_mut().zip(chunks) {
+        *part = IoSlice::new(chunk.bytes.get(chunk.sent..).unwrap_or_default());
+        count += 1;
+    }
+    match write(parts.get(..count).unwrap_or_default()) {
+        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+        result => result,
+    }
+}
+
+fn advance(chunks: &mut VecDeque<Chunk>, mut count: usize, pool: &mut ChunkPool) {
+    while let Some(first) = chunks.front_mut() {
+        let left = first.bytes.len() - first.sent;
+        if count < left {
+            first.sent += count;
+            return;
+        }
+        count -= left;
+        if let Some(emptied) = chunks.pop_front() {
+            pool.give(emptied.bytes);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! An account: its interest, its members and its limits. Accounts see nothing of each other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use dunlin_api::{AccountName, SessionLimits, Subject, fault};
+use dunlin_subject::{Generations, InterestIndex, Matches, Stamp};
+use hashbrown::HashMap;
+use parking_lot::{Mutex, RwLock};
+
+use crate::member::{Entry, Member, Subscription, Traffic, TrafficCells};
+
+/// Removals under one hold of the interest's lock, so that a session with very many subscriptions does not keep
+/// everybody waiting when it ends.
+const REMOVALS_AT_ONCE: usize = 1024;
+
+/// Limits of an account; `None` means no limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct AccountLimits {
+    pub(crate) connections: Option<u64>,
+    pub(crate) session: SessionLimits,
+}
+
+pub(crate) struct Account {
+    pub(crate) name: AccountName,
+    pub(crate) is_system: bool,
+    pub(crate) limits: AccountLimits,
+    interest: RwLock<InterestIndex<Entry>>,
+    generations: Generations,
+    hash_seed: u64,
+    members: Mutex<HashMap<u64, Arc<Member>, foldhash::fast::RandomState>>,
+    connections: AtomicUsize,
+    /// Traffic of sessions that have ended.
+    past_traffic: TrafficCells,
+}
+
+impl Account {
+    pub(crate) fn new(name: AccountName, is_system: bool, limits: AccountLimits, hash_seed: u64) -> Self {
+        Self {
+            name,
+            is_system,
+            limits,
+            interest: RwLock::new(InterestIndex::new(hash_seed)),
+            generations: Generations::new(hash_seed),
+            hash_seed,
+            members: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            past_traffic: TrafficCells::default(),
+        }
+    }
+
+    /// Takes a connection in, unless the account has all that it may have.
+    pub(crate) fn try_join(&self) -> bool {
+        let limit = self
+            .limits
+            .connections
+            .and_then(|limit| usize::try_from(limit).ok());
+        let joined = self.connections.fetch_update(Relaxed, Relaxed, |count| {
+            (limit.is_none_or(|limit| count < limit)).then_some(count + 1)
+        });
+        joined.is_ok()
+    }
+
+    pub(crate) fn add_member(&self, member: &Arc<Member>) {
+        self.members.lock().insert(member.id, member.clone());
+    }
+
+    /// Withdraws a member with all its subscriptions as one batch (CORE-51).
+    pub(crate) fn remove_member(&self, member: &Arc<Member>) {
+        self.members.lock().remove(&member.id);
+        self.connections.fetch_sub(1, Relaxed);
+        let subscriptions: Vec<_> = member.subscriptions.lock().drain().map(|(_, sub)| sub).collect();
+        for batch in subscriptions.chunks(REMOVALS_AT_ONCE) {
+            for subscription in batch {
+                subscription.quota.close();
+            }
+            self.change(|index| {
+                for subscription in batch {
+                    remove(index, subscription);
+                }
+            });
+            for subscription in batch {
+                self.generations.bump(subscription.filter.as_filter());
+            }
+        }
+        self.past_traffic.add(member.traffic.read());
+    }
+
+    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+        self.members.lock().values().cloned().collect()
+    }
+
+    /// Traffic of all sessions, past and present.
+    pub(crate) fn traffic(&self) -> Traffic {
+        let total = TrafficCells::default();
+        total.add(self.past_traffic.read());
+        for member in self.members.lock().values() {
+            total.add(member.traffic.read());
+        }
+        total.read()
+    }
+
+    pub(crate) fn subscription_count(&self) -> usize {
+        self.interest.read().len()
+    }
+
+    /// Makes a subscription known. The member's own map must already hold it.
+    pub(crate) fn insert(&self, subscription: &Arc<Subscription>) {
+        self.change(|index| {
+            // A rebuild may have found it in the member's map already.
+            if !subscription.is_indexed.load(Relaxed) {
+                add(index, subscription);
+            }
+            fault::point("index");
+        });
+        self.generations.bump(subscription.filter.as_filter());
+    }
+
+    /// Withdraws one subscription.
+    pub(crate) fn remove(&self, subscription: &Arc<Subscription>) {
+        self.change(|index| remove(index, subscription));
+        self.generations.bump(subscription.filter.as_filter());
+    }
+
+    /// The subscriptions that `subject` reaches, and the stamp under which the answer holds.
+    pub(crate) fn lookup(&self, subject: Subject<'_>, matches: &mut Matches<Entry>) -> Stamp {
+        // The stamp comes first: an answer may be newer than its stamp, never older.
+        let stamp = self.generations.stamp(subject);
+        self.interest.read().matches(subject, matches);
+        stamp
+    }
+
+    pub(crate) fn is_current(&self, stamp: Stamp) -> bool {
+        self.generations.is_current(stamp)
+    }
+
+    /// Changes the index. If that panics, the index is rebuilt from the members before the lock opens, and the
+    /// panic goes on: it ends the session that caused it, and nobody else notices.
+    fn change(&self, work: impl FnOnce(&mut InterestIndex<Entry>)) {
+        let mut index = self.interest.write();
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut index))) {
+            *index = InterestIndex::new(self.hash_seed);
+            for member in self.members() {
+                for subscription in member.subscriptions.lock().values() {
+                    add(&mut index, subscription);
+                }
+            }
+            self.generations.bump_all();
+            drop(index);
+            resume_unwind(panic);
+        }
+    }
+}
+
+fn add(index: &mut InterestIndex<Entry>, subscription: &Arc<Subscription>) {
+    let entry = Entry(subscription.clone());
+    let added = index.insert(
+        subscription.filter.as_filter(),
+        subscription.queue.as_ref(),
+        entry,
+    );
+    // Full at four billion subscriptions: memory ends long before.
+    subscription.is_indexed.store(added.is_ok(), Relaxed);
+}
+
+fn remove(index: &mut InterestIndex<Entry>, subscription: &Arc<Subscription>) {
+    if subscription.is_indexed.swap(false, Relaxed) {
+        // An unknown entry cannot be: the flag is written under the same lock.
+        let _ = index.remove(
+            subscription.filter.as_filter(),
+            subscription.queue.as_ref(),
+            &Entry(subscription.clone()),
+        );
+    }
+}

@@ -1,0 +1,269 @@
+//! The reading side of a session: what its own task does to the broker.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use dunlin_api::{
+    Delivery, Filter, Message, PublishRefusal, Published, QueueName, Quota, Rng, SessionCore, SessionFlags,
+    Sid, Subject, SubscribeError, Turn,
+};
+use dunlin_subject::matches;
+use parking_lot::Mutex;
+
+use crate::cache::RouteCache;
+use crate::deliver::{Origin, Walk};
+use crate::grants::Grants;
+use crate::member::{Member, Subscription};
+use crate::router::Shared;
+
+/// Limits that apply to one session: the smallest of user, account and server (CORE-45).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EffectiveLimits {
+    pub(crate) subscriptions: Option<u64>,
+    pub(crate) tokens: Option<usize>,
+    pub(crate) payload: i64,
+}
+
+pub(crate) struct RouterSession {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) member: Arc<Member>,
+    pub(crate) origin: Origin,
+    pub(crate) limits: EffectiveLimits,
+    pub(crate) cache: RouteCache,
+    pub(crate) rng: Rng,
+    pub(crate) exhausted: Vec<Arc<Subscription>>,
+}
+
+impl SessionCore for RouterSession {
+    fn publish(&mut self, subject: Subject<'_>, messages: &[Message<'_>], turn: &mut Turn) -> Published {
+        self.member.traffic.count_in(
+            messages.len(),
+            messages.iter().map(|message| message.data.len()).sum(),
+        );
+        let member = self.member.clone();
+        let route = self
+            .cache
+            .route(subject, &member.account, member.rules.as_deref());
+        let mut walk = Walk {
+            env: &self.shared.env,
+            origin: &self.origin,
+            subject,
+            rng: &mut self.rng,
+            turn,
+            exhausted: &mut self.exhausted,
+        };
+        let mut published = Published::default();
+        let gate = Gate {
+            member: &member,
+            subject,
+            may_publish: route.may_publish,
+        };
+        let flags = self.origin.flags;
+        if gate.lets_all_pass(messages) && !flags.no_responders && !flags.acknowledge {
+            walk.run(route, messages);
+        } else {
+            for (index, message) in messages.iter().enumerate() {
+                if let Some(refusal) = gate.refuses(message, walk.env) {
+                    published.refused.push((index, refusal));
+                    continue;
+                }
+                if flags.acknowledge {
+                    member.receiver.accepted(walk.turn);
+                }
+                if !walk.run(route, std::slice::from_ref(message)) && flags.no_responders {
+                    answer_nobody(&member, subject, message, walk.turn);
+                }
+            }
+        }
+        for subscription in self.exhausted.drain(..) {
+            retire(&subscription);
+        }
+        published
+    }
+
+    fn subscribe(
+        &mut self,
+        subject: Subject<'_>,
+        queue: Option<&QueueName>,
+        sid: &Sid,
+    ) -> Result<(), SubscribeError> {
+        self.check_subscribe(subject, queue)?;
+        if self.member.subscriptions.lock().contains_key(sid) {
+            return Ok(());
+        }
+        let filter = Filter::try_from(subject)
+            .map_err(|_| SubscribeError::InvalidSubject)?
+            .to_owned();
+        let rules = self.member.rules.as_ref();
+        let subscription = Arc::new(Subscription {
+            member: self.member.clone(),
+            checks_delivery: rules.is_some_and(|rules| rules.checks_delivery(filter.as_filter(), queue)),
+            filter,
+            queue: queue.cloned(),
+            sid: sid.clone(),
+            quota: Quota::default(),
+            is_indexed: AtomicBool::new(false),
+        });
+        self.member
+            .subscriptions
+            .lock()
+            .insert(sid.clone(), subscription.clone());
+        self.member.account.insert(&subscription);
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, sid: &Sid, max: Option<u64>) {
+        let Some(subscription) = self.member.subscriptions.lock().get(sid).cloned() else {
+            return;
+        };
+        match max {
+            Some(max) if max > subscription.quota.delivered() => {
+                subscription.quota.set_limit(max);
+                // Messages may have come between the look and the limit.
+                if subscription.quota.is_exhausted() {
+                    retire(&subscription);
+                }
+            }
+            _ => retire(&subscription),
+        }
+    }
+
+    fn set_flags(&mut self, flags: SessionFlags) {
+        self.origin.flags = flags;
+    }
+
+    fn max_payload(&self) -> i64 {
+        self.limits.payload
+    }
+
+    fn is_over_subscription_limit(&self) -> bool {
+        let count = self.member.subscriptions.lock().len() as u64;
+        self.limits.subscriptions.is_some_and(|limit| count >= limit)
+    }
+}
+
+impl RouterSession {
+    /// The checks of CORE-37 that come before the duplicate, in their order.
+    fn check_subscribe(&self, subject: Subject<'_>, queue: Option<&QueueName>) -> Result<(), SubscribeError> {
+        let is_reserved_queue = queue.is_some_and(|queue| queue.as_bytes() == b"_sys_");
+        let rules = self.member.rules.as_ref();
+        if is_reserved_queue || rules.is_some_and(|rules| !rules.may_subscribe(subject, queue)) {
+            return Err(SubscribeError::Permission);
+        }
+        if self
+            .limits
+            .tokens
+            .is_some_and(|limit| subject.tokens().count() > limit)
+        {
+            return Err(SubscribeError::TooManyTokens);
+        }
+        if self.is_over_subscription_limit() {
+            return Err(SubscribeError::TooMany);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for RouterSession {
+    fn drop(&mut self) {
+        self.member.account.remove_member(&self.member);
+    }
+}
+
+/// The one decision about publishing, made for every message (CORE-47, AUTH-213).
+struct Gate<'a> {
+    member: &'a Member,
+    subject: Subject<'a>,
+    may_publish: bool,
+}
+
+impl Gate<'_> {
+    /// Whether a run of ordinary messages needs no look at each of them.
+    fn lets_all_pass(&self, messages: &[Message<'_>]) -> bool {
+        self.may_publish
+            && !self.is_reserved_subject()
+            && messages
+                .iter()
+                .all(|message| !message.reply.is_some_and(is_reserved_reply))
+    }
+
+    fn refuses(&self, message: &Message<'_>, env: &dunlin_api::Env) -> Option<PublishRefusal> {
+        if self.is_reserved_subject() || !(self.may_publish || self.is_granted(env)) {
+            return Some(PublishRefusal::Subject);
+        }
+        message
+            .reply
+            .is_some_and(is_reserved_reply)
+            .then_some(PublishRefusal::Reply)
+    }
+
+    fn is_granted(&self, env: &dunlin_api::Env) -> bool {
+        let grants: Option<&Mutex<Grants>> = self.member.grants.as_ref();
+        grants.is_some_and(|grants| grants.lock().take(self.subject, env.now()))
+    }
+
+    fn is_reserved_subject(&self) -> bool {
+        let subject = self.subject.as_bytes();
+        match subject {
+            [b'_', ..] => subject.starts_with(b"_GR_."),
+            [b'$', ..] => {
+                subject.starts_with(b"$GR.")
+                    || (subject.starts_with(b"$NRG.") && !self.member.account.is_system)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn is_reserved_reply(reply: Subject<'_>) -> bool {
+    let reply = reply.as_bytes();
+    match reply {
+        [b'_', ..] => reply.starts_with(b"_R_.") || reply.starts_with(b"_GR_."),
+        [b'$', ..] => reply.starts_with(b"$JS.ACK.") || reply.starts_with(b"$GR."),
+        _ => false,
+    }
+}
+
+/// Tells the requester that nobody got its request, through its own plain subscription to the reply (CORE-61).
+fn answer_nobody(member: &Member, subject: Subject<'_>, request: &Message<'_>, turn: &mut Turn) {
+    let Some(reply) = request.reply else { return };
+    let subscription = {
+        let subscriptions = member.subscriptions.lock();
+        subscriptions
+            .values()
+            .find(|sub| sub.queue.is_none() && matches(sub.filter.as_filter(), reply))
+            .cloned()
+    };
+    let Some(subscription) = subscription else { return };
+    let mut status = b"NATS/1.0 503\r\nNats-Subject: ".to_vec();
+    status.extend_from_slice(subject.as_bytes());
+    status.extend_from_slice(b"\r\n\r\n");
+    let message = Message {
+        header_len: status.len(),
+        data: &status,
+        ..Message::default()
+    };
+    let delivery = Delivery {
+        sid: &subscription.sid,
+        subject: reply,
+        messages: &[message],
+        quota: None,
+    };
+    member.receiver.deliver(&delivery, turn);
+}
+
+/// Ends a subscription: nothing more is delivered, its interest is withdrawn, its id is free.
+fn retire(subscription: &Arc<Subscription>) {
+    subscription.quota.close();
+    let member = &subscription.member;
+    {
+        let mut subscriptions = member.subscriptions.lock();
+        if subscriptions
+            .get(&subscription.sid)
+            .is_some_and(|known| Arc::ptr_eq(known, subscription))
+        {
+            subscriptions.remove(&subscription.sid);
+        }
+    }
+    member.account.remove(subscription);
+}

@@ -1,0 +1,288 @@
+//! One read batch: frames in, operations done, answers appended. Nothing here waits.
+
+use dunlin_api::{
+    CloseReason, Message, PublishRefusal, QueueName, Sid, SizeWidths, Subject, SubscribeError, Turn,
+};
+use dunlin_wire::client::{ErrorKind, Frame, Publish, Subscribe, Unsubscribe, WireError, write};
+use dunlin_wire::{Arg, Info, Quoted};
+use smallvec::SmallVec;
+
+use crate::receiver::Into;
+use crate::session::Client;
+
+/// Messages of a run. A longer one is cut, which costs a lookup more.
+const RUN: usize = 128;
+
+/// How a batch ended.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// Everything that was whole is done.
+    More,
+    /// The next step is the login, which may wait; the rest of the bytes is kept.
+    LogIn {
+        /// Whether CONNECT asked for it; else a stand-in user takes its place (CORE-5).
+        after_connect: bool,
+    },
+    /// The connection is to end; what it is told has been appended.
+    Ended(CloseReason),
+}
+
+/// Consecutive publishes to one subject.
+#[derive(Default)]
+struct Run<'a> {
+    subject: Option<Arg<'a>>,
+    messages: SmallVec<[Message<'a>; RUN]>,
+}
+
+impl<'a> Run<'a> {
+    fn takes(&self, publish: &Publish<'a>) -> bool {
+        self.messages.len() < RUN && self.subject.is_none_or(|subject| subject == publish.subject)
+    }
+
+    fn push(&mut self, publish: &Publish<'a>) {
+        let content = &publish.content;
+        self.subject = Some(publish.subject);
+        self.messages.push(Message {
+            reply: publish
+                .reply
+                .and_then(|reply| Subject::from_wire(reply.as_bytes()).ok()),
+            data: content.bytes(),
+            header_len: content.headers().map_or(0, <[u8]>::len),
+            widths: SizeWidths {
+                header: content.header_size().map_or(0, |size| width(size.as_bytes())),
+                total: width(content.size().as_bytes()),
+            },
+        });
+    }
+}
+
+fn width(digits: &[u8]) -> u8 {
+    // At most ten digits.
+    digits.len() as u8
+}
+
+impl Client {
+    /// Does what the whole frames at the front of `input` say.
+    pub(crate) fn feed(&mut self, input: &mut &[u8], turn: &mut Turn) -> Step {
+        let mut run = Run::default();
+        let mut was_heard = false;
+        let step = loop {
+            let frame = match self.decoder.decode(input) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break Step::More,
+                Err(error) => {
+                    self.publish(&mut run, turn);
+                    break self.fail(&error, turn);
+                }
+            };
+            was_heard |= !matches!(frame, Frame::Pong);
+            if let Frame::Publish(publish) = &frame {
+                if !run.takes(publish) {
+                    self.publish(&mut run, turn);
+                }
+                if self.connect.pedantic && !is_publishable(publish.subject) {
+                    self.publish(&mut run, turn);
+                    self.error(turn, b"Invalid Publish Subject");
+                }
+                run.push(publish);
+                continue;
+            }
+            self.publish(&mut run, turn);
+            if let Some(step) = self.operate(&frame, turn) {
+                break step;
+            }
+        };
+        self.publish(&mut run, turn);
+        if was_heard {
+            self.pinger.heard(self.env.now());
+        }
+        step
+    }
+
+    /// Publishes the run and answers what was refused in it.
+    fn publish(&mut self, run: &mut Run<'_>, turn: &mut Turn) {
+        let Some(subject) = run.subject.take() else { return };
+        let Ok(routed) = Subject::from_wire(subject.as_bytes()) else {
+            return run.messages.clear();
+        };
+        if let Some(session) = &mut self.session {
+            let published = session.publish(routed, &run.messages, turn);
+            for (index, refusal) in published.refused {
+                let reply = run.messages.get(index).and_then(|message| message.reply);
+                self.answer_refusal(subject, refusal, reply, turn);
+            }
+        }
+        run.messages.clear();
+    }
+
+    fn answer_refusal(
+        &self,
+        subject: Arg<'_>,
+        refusal: PublishRefusal,
+        reply: Option<Subject<'_>>,
+        turn: &mut Turn,
+    ) {
+        let (what, name) = match refusal {
+            PublishRefusal::Subject => ("Publish to", subject.as_bytes()),
+            PublishRefusal::Reply => (
+                "Publish with Reply of",
+                reply.map(|reply| reply.as_bytes()).unwrap_or_default(),
+            ),
+        };
+        let mut text = format!("Permissions Violation for {what} \"").into_bytes();
+        text.extend_from_slice(name);
+        text.push(b'"');
+        self.env.log().error(format_args!(
+            "{} - {} Violation - User {:?}, Subject {}",
+            self.name(),
+            if refusal == PublishRefusal::Subject {
+                "Publish"
+            } else {
+                "Publish with Reply"
+            },
+            self.connect.user,
+            Quoted(subject.as_bytes()),
+        ));
+        self.error(turn, &text);
+    }
+
+    /// Does one operation other than a publish. `Some`: the batch ends with it.
+    fn operate(&mut self, frame: &Frame<'_>, turn: &mut Turn) -> Option<Step> {
+        match frame {
+            Frame::Ping => self.answer_ping(turn),
+            Frame::Pong => self.pinger.pong(self.env.now()),
+            Frame::Subscribe(subscribe) => self.subscribe(subscribe, turn),
+            Frame::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, turn),
+            Frame::Connect(json) => return Some(self.connect(json)),
+            Frame::Info(json) => {
+                if Info::parse(json).is_err() {
+                    return Some(self.violate("invalid INFO"));
+                }
+            }
+            Frame::Err(text) => {
+                self.env
+                    .log()
+                    .error(format_args!("{} - Client Error {}", self.name(), Quoted(text)));
+                return Some(Step::Ended(CloseReason::ParseError));
+            }
+            Frame::Ok | Frame::HeaderMsg | Frame::Publish(_) => {}
+        }
+        None
+    }
+
+    fn connect(&mut self, json: &[u8]) -> Step {
+        if let Err(error) = self.connect.merge(json) {
+            return self.violate(&error.to_string());
+        }
+        self.connects += 1;
+        Step::LogIn { after_connect: true }
+    }
+
+    fn answer_ping(&mut self, turn: &mut Turn) {
+        self.append(turn, write::PONG);
+        if std::mem::take(&mut self.owes_info) {
+            let payload = self.decoder.limits.payload;
+            let info = self.info.after_connect(payload, &self.account, self.is_system);
+            self.append(turn, &info.info_line());
+            self.control.allow_info(self.info.clone(), payload);
+        }
+    }
+
+    fn subscribe(&mut self, subscribe: &Subscribe<'_>, turn: &mut Turn) {
+        let queue = subscribe
+            .queue
+            .and_then(|queue| QueueName::from_wire(queue.as_bytes()).ok());
+        let (Ok(subject), Ok(sid)) = (
+            Subject::from_wire(subscribe.subject.as_bytes()),
+            Sid::from_wire(subscribe.sid.as_bytes()),
+        ) else {
+            return self.error(turn, b"Invalid Subject");
+        };
+        let Some(session) = &mut self.session else { return };
+        match session.subscribe(subject, queue.as_ref(), &sid) {
+            Ok(()) => self.acknowledge(turn),
+            Err(error) => self.refuse_subscription(error, subscribe, turn),
+        }
+    }
+
+    /// CORE-37
+    fn refuse_subscription(&self, error: SubscribeError, subscribe: &Subscribe<'_>, turn: &mut Turn) {
+        let mut text = b"Permissions Violation for Subscription to \"".to_vec();
+        text.extend_from_slice(subscribe.subject.as_bytes());
+        text.push(b'"');
+        match error {
+            SubscribeError::Permission => {
+                if let Some(queue) = subscribe.queue {
+                    text.extend_from_slice(b" using queue \"");
+                    text.extend_from_slice(queue.as_bytes());
+                    text.push(b'"');
+                }
+                self.env.log().error(format_args!(
+                    "{} - Subscription Violation - User {:?}, Subject {}, SID {}",
+                    self.name(),
+                    self.connect.user,
+                    Quoted(subscribe.subject.as_bytes()),
+                    String::from_utf8_lossy(subscribe.sid.as_bytes()),
+                ));
+            }
+            SubscribeError::TooManyTokens => text.extend_from_slice(b", too many tokens"),
+            SubscribeError::TooMany | SubscribeError::InvalidSubject => text = error.to_string().into_bytes(),
+        }
+        self.error(turn, &text);
+    }
+
+    fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>, turn: &mut Turn) {
+        if let (Some(session), Ok(sid)) = (&mut self.session, Sid::from_wire(unsubscribe.sid.as_bytes())) {
+            let max = unsubscribe.max.and_then(|max| u64::try_from(max).ok());
+            session.unsubscribe(&sid, max);
+        }
+        self.acknowledge(turn);
+    }
+
+    fn acknowledge(&self, turn: &mut Turn) {
+        if self.connect.verbose {
+            self.append(turn, write::OK);
+        }
+    }
+
+    fn error(&self, turn: &mut Turn, text: &[u8]) {
+        self.output.append(turn, |appender| {
+            write::err(&mut Into(appender), text);
+            appender.commit()
+        });
+    }
+
+    fn append(&self, turn: &mut Turn, bytes: &[u8]) {
+        self.output.append(turn, |appender| {
+            appender.put(bytes);
+            appender.commit()
+        });
+    }
+
+    /// What cannot be understood ends the connection, without `-ERR` (CORE-18, CORE-29); the log says why.
+    fn violate(&self, why: &str) -> Step {
+        self.env.log().error(format_args!("{} - {why}", self.name()));
+        Step::Ended(CloseReason::ProtocolViolation)
+    }
+
+    fn fail(&self, error: &WireError, turn: &mut Turn) -> Step {
+        if matches!(error, WireError::ConnectExpected) && self.posture.connect_optional {
+            return Step::LogIn { after_connect: false };
+        }
+        self.env.log().error(format_args!("{} - {error}", self.name()));
+        if let Some(text) = error.reply() {
+            self.error(turn, text.as_bytes());
+        }
+        Step::Ended(match error.kind() {
+            ErrorKind::Authentication => CloseReason::AuthenticationViolation,
+            ErrorKind::ProtocolViolation => CloseReason::ProtocolViolation,
+            ErrorKind::ControlLine => CloseReason::MaxControlLineExceeded,
+            ErrorKind::Payload => CloseReason::MaxPayloadExceeded,
+        })
+    }
+}
+
+/// CORE-33: no empty token, no wildcard token.
+fn is_publishable(subject: Arg<'_>) -> bool {
+    Subject::from_wire(subject.as_bytes()).is_ok_and(|subject| subject.is_literal())
+}

@@ -1,0 +1,65 @@
+//! What the server tells a client about itself, at first and later.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dunlin_api::Broker;
+use dunlin_wire::Info;
+
+/// JetStream API level that 2.15.2 states, with or without JetStream (CORE-14).
+const API_LEVEL: i64 = 5;
+
+/// What does not change while a connection lasts.
+#[derive(Clone)]
+pub(crate) struct InfoBase {
+    pub(crate) broker: Broker,
+    pub(crate) host: Arc<str>,
+    pub(crate) port: u16,
+    pub(crate) headers: bool,
+    pub(crate) auth_required: bool,
+    pub(crate) client_id: u64,
+    pub(crate) peer: SocketAddr,
+}
+
+impl InfoBase {
+    /// The INFO that greets a connection (CORE-14).
+    pub(crate) fn greeting(&self, max_payload: i64, nonce: &str) -> Info {
+        let identity = self.broker.identity();
+        Info {
+            server_id: identity.id.clone(),
+            server_name: identity.name.clone(),
+            version: identity.version.to_owned(),
+            proto: 1,
+            go: concat!("dunlin", env!("CARGO_PKG_VERSION")).to_owned(),
+            host: self.host.to_string(),
+            port: i64::from(self.port),
+            headers: self.headers,
+            auth_required: self.auth_required,
+            max_payload: i32::try_from(max_payload).unwrap_or(i32::MAX),
+            client_id: self.client_id,
+            client_ip: self.peer.ip().to_string(),
+            nonce: nonce.to_owned(),
+            api_lvl: API_LEVEL,
+            xkey: identity.xkey.clone(),
+            ..Info::default()
+        }
+    }
+
+    /// The INFO behind the first PONG (CORE-15).
+    pub(crate) fn after_connect(&self, max_payload: i64, account: &str, is_system: bool) -> Info {
+        Info {
+            connect_info: true,
+            remote_account: account.to_owned(),
+            acc_is_sys: is_system,
+            ..self.greeting(max_payload, "")
+        }
+    }
+
+    /// The INFO before the server goes away (CORE-84).
+    pub(crate) fn lame_duck(&self, max_payload: i64) -> Info {
+        Info {
+            ldm: true,
+            ..self.greeting(max_payload, "")
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a NATS client gets: messages as `MSG` and `HMSG` lines in its output.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use dunlin_api::{Deliver, Delivery, Message, Turn};
+use dunlin_net::output::{Appender, Output};
+use dunlin_wire::client::write;
+use dunlin_wire::{Arg, Content, Sink};
+
+/// Encodes deliveries for one client.
+pub(crate) struct Receiver {
+    output: Arc<Output>,
+    /// Whether the client takes headers; without, it gets the payload alone (CORE-58).
+    headers: AtomicBool,
+}
+
+impl Receiver {
+    pub(crate) fn new(output: Arc<Output>) -> Self {
+        Self {
+            output,
+            headers: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn set_headers(&self, headers: bool) {
+        self.headers.store(headers, Relaxed);
+    }
+}
+
+impl Deliver for Receiver {
+    fn deliver(&self, delivery: &Delivery<'_>, turn: &mut Turn) -> usize {
+        let subject = Arg::new(delivery.subject.as_bytes());
+        let (Some(subject), Some(sid)) = (subject, Arg::new(delivery.sid.as_bytes())) else {
+            return 0;
+        };
+        let headers = self.headers.load(Relaxed);
+        let encode = |appender: &mut Appender<'_>| {
+            let wanted = delivery.take();
+            let messages = delivery.messages.iter().take(wanted);
+            messages
+                .take_while(|message| {
+                    write_message(&mut Into(appender), subject, sid, message, headers);
+                    appender.commit()
+                })
+                .count()
+        };
+        self.output.append(turn, encode).unwrap_or(0)
+    }
+
+    fn accepted(&self, turn: &mut Turn) {
+        self.output.append(turn, |appender| {
+            appender.put(write::OK);
+            appender.commit()
+        });
+    }
+}
+
+fn write_message(
+    sink: &mut Into<'_, '_>,
+    subject: Arg<'_>,
+    sid: Arg<'_>,
+    message: &Message<'_>,
+    headers: bool,
+) {
+    let reply = message.reply.and_then(|reply| Arg::new(reply.as_bytes()));
+    let widths = (message.widths.header, message.widths.total);
+    let Some(content) = Content::with_widths(message.data, message.header_len, widths) else {
+        return;
+    };
+    let content = if headers {
+        content
+    } else {
+        content.without_headers()
+    };
+    write::msg(sink, subject, sid, reply, &content);
+}
+
+/// The output's end as a place for the writers of `dunlin-wire`.
+pub(crate) struct Into<'a, 'b>(pub(crate) &'a mut Appender<'b>);
+
+impl Sink for Into<'_, '_> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.0.put(bytes);
+    }
+}

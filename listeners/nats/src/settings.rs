@@ -1,0 +1,57 @@
+//! What the listener takes from the configuration.
+
+use std::time::Duration;
+
+use dunlin_api::Endpoint;
+use dunlin_api::config::Config;
+use dunlin_net::output::OutputLimits;
+
+/// How long a login may take where the configuration does not say (AUTH-11).
+const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Settings of one connection, read when it is accepted.
+pub(crate) struct Settings {
+    pub(crate) control_line: usize,
+    pub(crate) headers: bool,
+    pub(crate) ping_interval: Duration,
+    pub(crate) ping_max: u32,
+    pub(crate) auth_timeout: Duration,
+    pub(crate) output: OutputLimits,
+    pub(crate) max_payload: i64,
+}
+
+impl Settings {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            control_line: to_usize(config.max_control_line),
+            headers: !config.no_header_support,
+            ping_interval: config.ping_interval,
+            ping_max: config.ping_max,
+            auth_timeout: config
+                .authorization
+                .as_ref()
+                .and_then(|block| block.timeout)
+                .unwrap_or(AUTH_TIMEOUT),
+            output: OutputLimits {
+                max_pending: to_usize(config.max_pending),
+                write_deadline: config.write_deadline,
+            },
+            max_payload: i64::from(config.max_payload),
+        }
+    }
+}
+
+/// Where clients are awaited.
+pub(crate) fn endpoint(config: &Config) -> Endpoint {
+    Endpoint {
+        connections: "client",
+        host: config.host.clone(),
+        // -1 asks for a free port, which is port 0 to the system.
+        port: u16::try_from(config.port).unwrap_or(0),
+        scheme: "nats",
+    }
+}
+
+fn to_usize(value: impl TryInto<usize>) -> usize {
+    value.try_into().unwrap_or(usize::MAX)
+}
