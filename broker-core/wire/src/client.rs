@@ -1,7 +1,7 @@
 //! Client dialect: what a client sends, and what its server answers.
 //!
 //! A listener reads into its buffer and calls [`Decoder::decode`] until the answer is `None`; it answers
-//! with the functions of [`write`]. Rules: CORE-24 to CORE-35, CORE-58 and CORE-61. Only the grammar is kept
+//! with the functions of [`mod@write`]. Rules: CORE-24 to CORE-35, CORE-58 and CORE-61. Only the grammar is kept
 //! here. What a frame does (permissions, `+OK`, pedantic subject checks) is the session's business.
 
 pub mod write;

@@ -34,6 +34,19 @@ impl Digits {
         }
     }
 
+    /// The same number with zeros in front, at least `width` digits; ten are the most.
+    #[inline]
+    fn padded(mut self, width: u8) -> Self {
+        while self.len < width.min(Self::ROOM as u8) {
+            self.text.rotate_right(1);
+            if let Some(first) = self.text.first_mut() {
+                *first = b'0';
+            }
+            self.len += 1;
+        }
+        self
+    }
+
     /// Reads a size as a peer sends it: one to nine ASCII digits, else `None` (CORE-30).
     #[inline]
     pub fn parse(sent: &[u8]) -> Option<Self> {
@@ -116,6 +129,18 @@ impl<'a> Content<'a> {
             bytes,
             size: Digits::new(size),
             header: Digits::new(header),
+        })
+    }
+
+    /// [`Content::with_headers`], with sizes of at least so many digits, zeros in front: as a publisher wrote them
+    /// (CORE-25). Ten digits are the most.
+    #[inline]
+    pub fn with_widths(bytes: &'a [u8], header_len: usize, (header, total): (u8, u8)) -> Option<Self> {
+        let content = Self::with_headers(bytes, header_len)?;
+        Some(Self {
+            size: content.size.padded(total),
+            header: content.header.padded(header),
+            ..content
         })
     }
 
@@ -227,6 +252,19 @@ mod tests {
             assert_eq!(Digits::new(value).as_bytes(), value.to_string().as_bytes());
         }
         assert_eq!(Digits::new(0), NO_HEADERS);
+    }
+
+    // CORE-25
+    #[test]
+    fn widths_bring_back_the_digits_as_sent() {
+        let content = Content::with_widths(b"NATS/1.0\r\n\r\nhello", 12, (4, 3)).expect("fits");
+        assert_eq!(
+            format!("{:?} {:?}", content.size(), content.header_size()),
+            "017 Some(0012)"
+        );
+        assert_eq!(content.payload(), b"hello");
+        let plain = Content::with_widths(b"hello", 0, (0, 0)).expect("fits");
+        assert_eq!(format!("{:?}", plain.size()), "5");
     }
 
     // CORE-58

@@ -164,11 +164,12 @@ impl Decoder {
             }
         };
         self.check_payload(size)?;
+        let subject = destination(subject, || fault(ArgFault::PubWords))?;
         let Some((bytes, len)) = self.content(front, line.len, size.len())? else {
             return Ok(None);
         };
         let publish = Publish {
-            subject: Arg::from_splitter(subject),
+            subject,
             reply: reply.map(Arg::from_splitter),
             content: Content::decoded(bytes, size, None),
         };
@@ -194,11 +195,12 @@ impl Decoder {
             return Err(fault(ArgFault::HpubHeaderAboveTotal));
         }
         self.check_payload(size)?;
+        let subject = destination(subject, || fault(ArgFault::HpubWords))?;
         let Some((bytes, len)) = self.content(front, line.len, size.len())? else {
             return Ok(None);
         };
         let publish = Publish {
-            subject: Arg::from_splitter(subject),
+            subject,
             reply: reply.map(Arg::from_splitter),
             content: Content::decoded(bytes, size, Some(header)),
         };
@@ -348,19 +350,23 @@ fn args(text: &[u8]) -> impl Iterator<Item = Arg<'_>> {
 fn subject_and_size(text: &[u8]) -> Option<(&[u8], Digits)> {
     let (subject, rest) = text.split_at_checked(memchr2(b' ', b'\t', text)?)?;
     let size = Digits::parse(rest.get(1..)?)?;
-    (subject.first() != Some(&b'\n')).then_some((subject, size))
+    Some((subject, size))
+}
+
+/// The subject of a PUB or HPUB line. A text can begin with a line feed, which is then the subject's first
+/// byte; the reference delivers it, as a line of its own, to subscribers.
+#[inline]
+fn destination<'a>(word: &'a [u8], fault: impl FnOnce() -> WireError) -> Result<Arg<'a>, WireError> {
+    if word.first() == Some(&b'\n') {
+        return Err(fault());
+    }
+    Ok(Arg::from_splitter(word))
 }
 
 /// Words of a PUB or HPUB line, and how many there are; five: more than four.
-///
-/// None are found in a text that begins with a line feed, the only place where it can have one: the
-/// reference takes it as part of the subject and sends it on to subscribers, as a line of its own.
 #[inline]
 fn words(text: &[u8]) -> ([&[u8]; 4], usize) {
     let mut found: [&[u8]; 4] = [&[]; 4];
-    if text.first() == Some(&b'\n') {
-        return (found, 0);
-    }
     let mut rest = text;
     for count in 0..=found.len() {
         let blanks = rest.iter().take_while(|b| is_blank(**b)).count();
