@@ -134,7 +134,7 @@ mod tests {
         }
     }
 
-    // CORE-4 [TestClientConnect]
+    // CORE-4
     #[test]
     fn later_connect_merges_over_the_earlier_one() {
         let mut connect = merged(r#"{"verbose":false,"user":"derek","pass":"foo","lang":"go","protocol":1}"#);
@@ -149,6 +149,40 @@ mod tests {
             ..Connect::before_login()
         };
         assert_eq!(connect, expected);
+    }
+
+    // CORE-4, CORE-18 [TestClientConnect]
+    #[test]
+    fn connect_sets_what_it_names() {
+        let flags = merged(r#"{"verbose":true,"pedantic":true,"tls_required":false,"echo":false}"#);
+        assert_eq!(
+            flags,
+            Connect {
+                echo: false,
+                ..Connect::before_login()
+            }
+        );
+        let user = merged(r#"{"user":"derek","pass":"foo","name":"router"}"#);
+        let (name, pass) = ("router".to_owned(), Secret::new("foo"));
+        assert_eq!(
+            user,
+            Connect {
+                user: "derek".into(),
+                pass,
+                name,
+                ..Connect::before_login()
+            }
+        );
+        let token = merged(r#"{"auth_token":"YZZ222","name":"router"}"#);
+        let (name, auth_token) = ("router".to_owned(), Secret::new("YZZ222"));
+        assert_eq!(
+            token,
+            Connect {
+                auth_token,
+                name,
+                ..Connect::before_login()
+            }
+        );
     }
 
     // CORE-18

@@ -283,7 +283,7 @@ fn hmsg_of_a_client_must_be_empty() {
     );
 }
 
-// CORE-26, CORE-27, CORE-28 [TestShouldFail, TestParseMsgSpace, TestProtoErr]
+// CORE-26, CORE-27, CORE-28 [TestShouldFail, TestParseMsgSpace, TestProtoErr, TestPubToArgState, TestSubToArgState]
 #[test]
 fn byte_that_fits_no_verb_fails_at_once() {
     check_fails_at_last_byte(&[
@@ -299,6 +299,9 @@ fn byte_that_fits_no_verb_fails_at_once() {
         "Hx", "HPx", "HPUx", "HPUBx", "HMx", "HMSx", "HMSGx", "M", "R", "A", "L", "\0",
     ]);
     check_fails_at_last_byte(&[
+        "Z",
+        "PUBS",
+        "SUBZ",
         "PUB foo 2\r\nokx",
         "PUB foo 2\r\nok ",
         "PUB foo 2\r\nok\r ",
@@ -353,7 +356,7 @@ fn unknown_operation_is_logged_with_state_place_and_snippet() {
     );
 }
 
-// CORE-28, CORE-29 [TestShouldFail, TestPubToArgState, TestSubToArgState]
+// CORE-28, CORE-29 [TestShouldFail]
 #[test]
 fn words_that_do_not_fit_close_without_a_reply() {
     for (line, log) in [
@@ -429,6 +432,17 @@ fn line_feed_first_belongs_to_the_text() {
         expect![[r#"
         ProtocolViolation None: processPub Parse Error: "\nfoo 2""#]],
     );
+}
+
+// CORE-32 [TestIncompletePubArg]
+#[test]
+fn payload_short_of_its_size_swallows_what_follows() {
+    let frame = |payload: String| format!("PUB example 1000\r\n{payload}\r\n");
+    let good = frame("A".repeat(1000));
+    let wire = [&*good, &good, &*frame("B".repeat(337)), &*frame("C".repeat(1000))].concat();
+    let (frames, _, error) = decode(HEADERS, &[wire.as_bytes()]);
+    assert_eq!(frames.len(), 2);
+    assert_eq!(error.and_then(|e| e.reply()), Some("Unknown Protocol Operation"));
 }
 
 // CORE-34 [TestMaxPayload, TestClosedMaxPayload, TestMaxPayloadOverrun]

@@ -6,7 +6,7 @@ use super::*;
 
 // CORE-32 [TestSplitBufferSubOp, TestSplitBufferUnsubOp, TestSplitBufferPubOp, TestSplitBufferPubOp2,
 // TestSplitBufferPubOp3, TestSplitBufferPubOp4, TestSplitBufferPubOp5, TestSplitConnectArg, TestSplitDanglingArgBuf,
-// TestProtoCrash, TestIncompletePubArg]
+// TestProtoCrash]
 #[test]
 fn operation_split_at_any_two_bytes_decodes_the_same() {
     for wire in [
