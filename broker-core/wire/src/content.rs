@@ -18,33 +18,21 @@ impl Digits {
 
     /// The usual digits of `value`.
     pub fn new(value: u32) -> Self {
-        let mut text = [0; Self::ROOM];
-        let mut len = 0u8;
-        let mut rest = value;
-        loop {
-            text.rotate_right(1);
-            if let Some(first) = text.first_mut() {
-                *first = b'0' + (rest % 10) as u8; // Below ten.
-            }
-            len += 1;
-            rest /= 10;
-            if rest == 0 {
-                return Self { value, len, text };
-            }
-        }
+        Self::with_width(value, 1)
     }
 
-    /// The same number with zeros in front, at least `width` digits; ten are the most.
+    /// The digits of `value` with zeros in front, at least `width` digits; ten are the most.
     #[inline]
-    fn padded(mut self, width: u8) -> Self {
-        while self.len < width.min(Self::ROOM as u8) {
-            self.text.rotate_right(1);
-            if let Some(first) = self.text.first_mut() {
-                *first = b'0';
-            }
-            self.len += 1;
+    fn with_width(value: u32, width: u8) -> Self {
+        let own = value.checked_ilog10().map_or(1, |log| log as u8 + 1); // At most ten.
+        let len = own.max(width).min(Self::ROOM as u8);
+        let mut text = [0; Self::ROOM];
+        let mut rest = value;
+        for slot in text.iter_mut().take(usize::from(len)).rev() {
+            *slot = b'0' + (rest % 10) as u8; // Below ten.
+            rest /= 10;
         }
-        self
+        Self { value, len, text }
     }
 
     /// Reads a size as a peer sends it: one to nine ASCII digits, else `None` (CORE-30).
@@ -123,25 +111,20 @@ impl<'a> Content<'a> {
     /// A header block of `header_len` bytes and the payload behind it. A length of 0 means no headers.
     /// `None` if the block is longer than `bytes`, or from 4 GiB on.
     pub fn with_headers(bytes: &'a [u8], header_len: usize) -> Option<Self> {
-        let size = u32::try_from(bytes.len()).ok()?;
-        let header = u32::try_from(header_len).ok().filter(|h| *h <= size)?;
-        Some(Self {
-            bytes,
-            size: Digits::new(size),
-            header: Digits::new(header),
-        })
+        Self::with_widths(bytes, header_len, (1, 1))
     }
 
     /// [`Content::with_headers`], with sizes of at least so many digits, zeros in front: as a publisher wrote them
     /// (CORE-25). Ten digits are the most.
     #[inline]
     pub fn with_widths(bytes: &'a [u8], header_len: usize, (header, total): (u8, u8)) -> Option<Self> {
-        let content = Self::with_headers(bytes, header_len)?;
-        Some(Self {
-            size: content.size.padded(total),
-            header: content.header.padded(header),
-            ..content
-        })
+        let size = u32::try_from(bytes.len()).ok()?;
+        let header = match u32::try_from(header_len).ok().filter(|h| *h <= size)? {
+            0 => NO_HEADERS,
+            len => Digits::with_width(len, header),
+        };
+        let size = Digits::with_width(size, total);
+        Some(Self { bytes, size, header })
     }
 
     /// What the decoder cut out: `bytes` has `size` bytes, and `header` is not above it.
