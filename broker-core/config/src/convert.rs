@@ -170,20 +170,22 @@ impl ConfigValue for Duration {
     const KIND: &'static str = "duration";
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
-        match &field.node.value {
-            Value::Integer(seconds) => {
-                let key = field.key.to_ascii_lowercase();
-                let reason = format!("{key} should be converted to a duration");
-                report.warning(field.pos, &key, &reason).remedy(format!(
-                    "write {key}: \"{}\"",
-                    print_duration(seconds.saturating_mul(1_000_000_000))
-                ));
-                match u64::try_from(*seconds) {
-                    Ok(seconds) => Some(Duration::from_secs(seconds)),
-                    Err(_) => field.error(format!("{key} value can not be negative"), report),
-                }
-            }
-            _ => duration_text(field, report),
+        if field.node.value.as_str().is_some() {
+            return duration_text(field, report);
+        }
+        let key = field.key.to_ascii_lowercase();
+        let finding = report.warning(
+            field.pos,
+            &key,
+            &format!("{key} should be converted to a duration"),
+        );
+        if let Value::Integer(seconds) = field.node.value {
+            let text = print_duration(seconds.saturating_mul(1_000_000_000));
+            finding.remedy(format!("write {key}: \"{text}\""));
+        }
+        match u64::try_from(integer(field, report)?) {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => field.error(format!("{key} value can not be negative"), report),
         }
     }
 }

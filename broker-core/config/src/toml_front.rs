@@ -151,9 +151,24 @@ mod tests {
 
     #[test]
     fn errors_name_line_and_column() {
-        check("port = 4222\nhost = \n", expect![[""]]);
-        check("port = 99999999999999999999\n", expect![[""]]);
-        check("a = 1\na = 2\n", expect![[""]]);
+        check(
+            "port = 4222\nhost = \n",
+            expect![[r#"
+            a.toml:2:8 Parse error on line 2: 'string values must be quoted, expected literal string'
+        "#]],
+        );
+        check(
+            "port = 99999999999999999999\n",
+            expect![[r#"
+            a.toml:1:8 integer '99999999999999999999' is out of the range
+        "#]],
+        );
+        check(
+            "a = 1\na = 2\n",
+            expect![[r#"
+            a.toml:2:1 Parse error on line 2: 'duplicate key'
+        "#]],
+        );
     }
 
     #[test]

@@ -168,7 +168,7 @@ impl Parser<'_, '_, '_> {
         };
         self.shared.open_variables.push(name.to_owned());
         let text = format!("{KEY}={text}");
-        let parsed = Parser::new(&text, "", false, self.shared).document();
+        let parsed = Parser::new(&text, &format!("${name}"), false, self.shared).document();
         self.shared.open_variables.pop();
         let table = parsed.map_err(|error| error.reason)?;
         Ok(table.get(KEY).map(|entry| entry.node.value.clone()))

@@ -164,7 +164,7 @@ pub struct Config {
     #[config(with = readers::metadata, kind = "table of strings", reload, spec = "CORE section 15")]
     pub server_metadata: BTreeMap<String, String>,
     /// Accept plain connections beside TLS. `false` needs TLS, which is not supported yet.
-    #[config(default = true, with = readers::refuse_false, kind = "bool", default_doc = "false", spec = "CORE section 15")]
+    #[config(with = readers::refuse_false, kind = "bool", default_doc = "false", spec = "CORE section 15")]
     pub allow_non_tls: bool,
     /// Options of plugins: `plugins.<kind>.<name>`, kind being listener, auth, store or service.
     #[config(with = plugins::plugins, kind = "table")]

@@ -149,7 +149,8 @@ impl User {
                     report.refused(&entry.key_pos, &entry.key);
                 }
             }
-            None if self.user.is_empty() => {
+            // A name of the wrong type was reported already.
+            None if self.user.is_empty() && name.is_none_or(|entry| entry.node.value.as_str().is_some()) => {
                 report
                     .error(table.position(), "user", "User entry requires a user")
                     .remedy("add user: and pass:");

@@ -1,0 +1,65 @@
+//! The options, rule by rule. Both syntaxes give the same tree, so most cases are in nats.conf.
+
+mod authorization;
+mod samples;
+mod sections;
+mod top_level;
+
+use expect_test::Expect;
+
+use super::Config;
+use crate::load::LoadError;
+use crate::report::{Report, Severity};
+use crate::source::MapSource;
+use crate::tree::Format;
+
+/// Loads `text` as the nats.conf `a`; the findings if it is refused.
+fn load(text: &str) -> (Option<Config>, Report) {
+    match Config::load_content(text.as_bytes(), "a", Format::NatsConf, &MapSource::new()) {
+        Ok(loaded) => (Some(loaded.config), loaded.report),
+        Err(LoadError::Invalid(report)) => (None, report),
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// The options of a file without error or warning.
+#[track_caller]
+fn config(text: &str) -> Config {
+    let (config, report) = load(text);
+    assert_eq!(report.reference_text(), "", "{text}");
+    config.expect("no error was reported")
+}
+
+/// Compares all findings, each with its weight and remedy.
+#[track_caller]
+fn check(text: &str, expected: Expect) {
+    let (_, report) = load(text);
+    let mut out = String::new();
+    for finding in report.findings() {
+        let weight = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Notice => "notice",
+            Severity::Inert => "inert",
+        };
+        out.push_str(&format!("{weight} {finding}\n"));
+        if let Some(remedy) = &finding.remedy {
+            out.push_str(&format!("  {remedy}\n"));
+        }
+    }
+    expected.assert_eq(&out);
+}
+
+/// Each text gives exactly one error, with this reason.
+#[track_caller]
+fn check_errors(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let (_, report) = load(text);
+        let reasons: Vec<&str> = report
+            .findings()
+            .iter()
+            .map(|finding| finding.reason.as_str())
+            .collect();
+        assert_eq!(reasons, [*expected], "{text}");
+    }
+}
