@@ -112,6 +112,16 @@ fn key_spec(field: &Field, ident: &Ident, found: &FieldAttributes) -> syn::Resul
                 lit: Lit::Str(text), ..
             })),
         ) => quote! { #text },
+        (
+            None,
+            Some(Expr::Lit(ExprLit {
+                lit: Lit::Int(number),
+                ..
+            })),
+        ) => {
+            let digits = number.base10_digits(); // Without underscores, which nats.conf does not read.
+            quote! { #digits }
+        }
         (None, Some(expression)) => {
             let text = expression.to_token_stream().to_string();
             quote! { #text }
@@ -164,5 +174,72 @@ fn key_name(ident: &Ident, found: &FieldAttributes) -> String {
     match &found.name {
         Some(name) => name.value(),
         None => ident.to_string().trim_start_matches("r#").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use syn::parse_quote;
+
+    #[track_caller]
+    fn check_error(input: DeriveInput, expected: &str) {
+        assert_eq!(
+            section(&input).expect_err("an error is expected").to_string(),
+            expected
+        );
+    }
+
+    #[test]
+    fn only_structs_with_named_fields_are_sections() {
+        check_error(
+            parse_quote! { enum A { B } },
+            "ConfigSection is derived for structs only",
+        );
+        check_error(parse_quote! { struct A(u8); }, "ConfigSection needs named fields");
+    }
+
+    #[test]
+    fn a_key_without_comment_does_not_compile() {
+        check_error(
+            parse_quote! { struct A { a: u8 } },
+            "a configuration key needs a doc comment",
+        );
+        assert!(section(&parse_quote! { struct A { #[config(skip)] a: u8 } }).is_ok());
+    }
+
+    #[test]
+    fn mistyped_attributes_do_not_compile() {
+        check_error(
+            parse_quote! { struct A { /** x */ #[config(defualt = 1)] a: u8 } },
+            "unknown attribute of a configuration key",
+        );
+        check_error(
+            parse_quote! { #[config(default = 1)] struct A { /** x */ a: u8 } },
+            "unknown attribute of a configuration section",
+        );
+    }
+
+    #[test]
+    fn names_aliases_and_comments_reach_the_specification() {
+        let input = parse_quote! {
+            struct A {
+                #[doc = " First line"]
+                #[doc = " and second."]
+                #[config(nats_conf = "key", alias = ["other"], spec = "CORE-1", default = 7, reload)]
+                r#type: u8,
+            }
+        };
+        let code = section(&input).expect("valid").to_string();
+        for part in [
+            "\"key\"",
+            "\"other\"",
+            "\"CORE-1\"",
+            "\"7\"",
+            "First line\\nand second.",
+            "reloadable : true",
+        ] {
+            assert!(code.contains(part), "{part}: {code}");
+        }
     }
 }

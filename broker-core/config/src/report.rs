@@ -107,7 +107,7 @@ impl Report {
             crate::text::quote(key)
         );
         self.add(Severity::Error, Some(position), key, text)
-            .remedy("ignoring it would let in connections that this file means to keep out")
+            .remedy("ignoring it would weaken the protection that this file asks for; remove it only if that is meant")
     }
 
     /// Whether an error was found; the file must not be used then.

@@ -5,11 +5,11 @@
 use std::path::Path;
 
 use super::cursor::is_newline;
-use super::{Parser, ends_include, parse_file};
+use super::{MAX_DEPTH, Parser, ends_include, parse_file};
 use crate::report::Report;
 use crate::source::Source;
 use crate::tree::{SyntaxError, open_error};
-use crate::value::{Node, Value};
+use crate::value::{Table, Value};
 
 /// Deepest chain of includes; a file that includes itself ends here.
 const MAX_INCLUDE_DEPTH: usize = 16;
@@ -24,6 +24,8 @@ const MAX_COPIES: usize = 4_000_000;
 pub(super) struct Shared<'r> {
     source: &'r dyn Source,
     pub(super) report: &'r mut Report,
+    /// Maps, arrays, files and variables of the environment that are open.
+    pub(super) depth: usize,
     include_depth: usize,
     includes: usize,
     environment: usize,
@@ -37,6 +39,7 @@ impl<'r> Shared<'r> {
         Self {
             source,
             report,
+            depth: 0,
             include_depth: 0,
             includes: 0,
             environment: 0,
@@ -101,7 +104,7 @@ impl Parser<'_, '_, '_> {
         Ok(())
     }
 
-    fn included(&mut self, file: &str) -> Result<crate::value::Table, SyntaxError> {
+    fn included(&mut self, file: &str) -> Result<Table, SyntaxError> {
         if self.shared.include_depth >= MAX_INCLUDE_DEPTH {
             return self.plain(format!(
                 "files include each other deeper than {MAX_INCLUDE_DEPTH}"
@@ -116,7 +119,7 @@ impl Parser<'_, '_, '_> {
             Err(error) => return self.plain(open_error(file, &error)),
         };
         self.shared.include_depth += 1;
-        let parsed = parse_file(&content, file, self.shared);
+        let parsed = self.nested(|parser| parse_file(&content, file, parser.shared));
         self.shared.include_depth -= 1;
         parsed
     }
@@ -128,7 +131,11 @@ impl Parser<'_, '_, '_> {
         }
         let line = self.cursor.line();
         if let Some(value) = self.variable_of_file(name) {
-            self.shared.copies = self.shared.copies.saturating_add(weight(&value));
+            let (weight, depth) = extent(&value);
+            if self.shared.depth + depth > MAX_DEPTH {
+                return self.too_deep();
+            }
+            self.shared.copies = self.shared.copies.saturating_add(weight);
             if self.shared.copies > MAX_COPIES {
                 return self.plain("references to variables make the configuration too large".to_owned());
             }
@@ -168,7 +175,8 @@ impl Parser<'_, '_, '_> {
         };
         self.shared.open_variables.push(name.to_owned());
         let text = format!("{KEY}={text}");
-        let parsed = Parser::new(&text, &format!("${name}"), false, self.shared).document();
+        let file = format!("${name}");
+        let parsed = self.nested(|parser| Parser::new(&text, &file, false, parser.shared).document());
         self.shared.open_variables.pop();
         let table = parsed.map_err(|error| error.reason)?;
         Ok(table.get(KEY).map(|entry| entry.node.value.clone()))
@@ -178,13 +186,20 @@ impl Parser<'_, '_, '_> {
 /// Key under which a variable of the environment is parsed.
 const KEY: &str = "pk";
 
-fn weight(value: &Value) -> usize {
-    let of_nodes = |nodes: &[Node]| nodes.iter().map(|node| weight(&node.value)).sum();
-    1 + match value {
-        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => 0,
-        Value::String(text) | Value::Datetime(text) => text.len() / 64,
-        Value::Array(items) => of_nodes(items),
-        Value::Table(table) => table.iter().map(|entry| weight(&entry.node.value)).sum(),
+/// How much a value holds (see [`MAX_COPIES`]) and how deep it is.
+fn extent(value: &Value) -> (usize, usize) {
+    let of_all = |values: &mut dyn Iterator<Item = &Value>| {
+        values
+            .map(extent)
+            .fold((1, 1), |(sum, deepest), (weight, depth)| {
+                (sum + weight, deepest.max(depth + 1))
+            })
+    };
+    match value {
+        Value::Bool(_) | Value::Integer(_) | Value::Float(_) => (1, 0),
+        Value::String(text) | Value::Datetime(text) => (1 + text.len() / 64, 0),
+        Value::Array(items) => of_all(&mut items.iter().map(|item| &item.value)),
+        Value::Table(table) => of_all(&mut table.iter().map(|entry| &entry.node.value)),
     }
 }
 

@@ -24,7 +24,8 @@ use cursor::{Cursor, END, is_blank, is_newline, is_separator, shown};
 use lookup::Shared;
 use scalar::{Scalar, ScalarError};
 
-/// Deepest nesting of maps and arrays. Real files stay below ten; the parser's stack allows for this.
+/// Deepest nesting of maps, arrays, included files and variables of the environment together. Real files stay
+/// below ten; the stack of any thread allows for this.
 const MAX_DEPTH: usize = 128;
 
 /// Parses the content of `file`. Remarks, such as keys given twice, go to `report`.
@@ -201,7 +202,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
                 self.without_value()
             };
         }
-        self.entry(key, 0)?;
+        self.entry(key)?;
         Ok(true)
     }
 
@@ -251,8 +252,8 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
     }
 
     /// Reads the value of `key` and sets it in the innermost open map.
-    fn entry(&mut self, key: Key, depth: usize) -> Result<(), SyntaxError> {
-        let node = self.value(depth)?;
+    fn entry(&mut self, key: Key) -> Result<(), SyntaxError> {
+        let node = self.value()?;
         self.set(Entry {
             key: key.name,
             key_pos: key.pos,
@@ -271,20 +272,17 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Node, SyntaxError> {
+    fn value(&mut self) -> Result<Node, SyntaxError> {
         self.cursor.skip_blanks();
         let pos = self.position();
-        if depth >= MAX_DEPTH {
-            return self.plain(format!("maps and arrays are nested deeper than {MAX_DEPTH}"));
-        }
         let value = match self.cursor.peek() {
             '[' => {
                 self.cursor.bump();
-                Value::Array(self.array(depth + 1)?)
+                Value::Array(self.nested(Self::array)?)
             }
             '{' => {
                 self.cursor.bump();
-                Value::Table(self.map(depth + 1)?)
+                Value::Table(self.nested(Self::map)?)
             }
             _ => match scalar::scan(&mut self.cursor) {
                 Ok(Scalar::Bool(value)) => Value::Bool(value),
@@ -300,8 +298,27 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         Ok(Node { value, pos })
     }
 
+    /// Reads something inside an array, a map or another file. The depth counts over all of them, because all
+    /// of them are calls within calls.
+    fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, SyntaxError>,
+    ) -> Result<T, SyntaxError> {
+        if self.shared.depth >= MAX_DEPTH {
+            return self.too_deep();
+        }
+        self.shared.depth += 1;
+        let result = read(self);
+        self.shared.depth -= 1;
+        result
+    }
+
+    fn too_deep<T>(&self) -> Result<T, SyntaxError> {
+        self.plain(format!("maps and arrays are nested deeper than {MAX_DEPTH}"))
+    }
+
     /// After `[`.
-    fn array(&mut self, depth: usize) -> Result<Vec<Node>, SyntaxError> {
+    fn array(&mut self) -> Result<Vec<Node>, SyntaxError> {
         let mut items = Vec::new();
         loop {
             self.cursor.skip_space();
@@ -314,7 +331,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
                     return Ok(items);
                 }
                 ',' | '/' => return self.lexical_after("Unexpected array value terminator ','."),
-                _ => items.push(self.value(depth)?),
+                _ => items.push(self.value()?),
             }
             if self.after_item()? {
                 return Ok(items);
@@ -344,7 +361,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
     }
 
     /// After `{`.
-    fn map(&mut self, depth: usize) -> Result<Table, SyntaxError> {
+    fn map(&mut self) -> Result<Table, SyntaxError> {
         self.scopes.push(Table::default());
         loop {
             self.cursor.skip_space();
@@ -358,7 +375,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
                 }
                 ']' => return self.lexical("Unexpected array end ']' processing map."),
                 END => return self.lexical("Unexpected EOF processing map."),
-                _ => self.map_entry(depth)?,
+                _ => self.map_entry()?,
             }
             if self.after_map_value()? {
                 break;
@@ -367,7 +384,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         Ok(self.scopes.pop().unwrap_or_default())
     }
 
-    fn map_entry(&mut self, depth: usize) -> Result<(), SyntaxError> {
+    fn map_entry(&mut self) -> Result<(), SyntaxError> {
         self.cursor.take('/'); // The reference drops a lone slash before a key.
         let key = match self.item(true)? {
             Item::Include(path) => return self.include(&path),
@@ -381,7 +398,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         match self.cursor.peek() {
             ',' => self.lexical_after("Unexpected map value terminator \",\"."),
             '}' => self.without_value(),
-            _ => self.entry(key, depth),
+            _ => self.entry(key),
         }
     }
 

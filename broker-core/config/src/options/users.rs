@@ -30,7 +30,7 @@ pub struct Authorization {
     /// How long a connection may take to log in: seconds, or a duration string.
     #[config(with = auth_timeout, kind = "seconds or duration", default_doc = "2s", spec = "AUTH-11", reload)]
     pub timeout: Option<Duration>,
-    /// Several users, all in the global account. Present and empty lets nobody in.
+    /// Several users, all in the global account. An empty list is as good as none: everybody may connect.
     #[config(with = users, kind = "array of users", spec = "AUTH-7", reload)]
     pub users: Option<Vec<User>>,
     /// Permissions of users without their own.

@@ -208,6 +208,24 @@ fn a_last_key_of_a_map_without_value_is_refused() {
 }
 
 #[test]
+fn nesting_through_variables_and_includes_is_bounded() {
+    let mut text = String::from("a0 = []\n");
+    for level in 1..20 {
+        let (open, close) = ("[".repeat(100), "]".repeat(100));
+        text.push_str(&format!("a{level} = {open}$a{}{close}\n", level - 1));
+    }
+    check_error(&text, "maps and arrays are nested deeper than 128");
+    let source = MapSource::new().file("a", format!("{}include a", "a { ".repeat(20)));
+    let parsed = super::parse(b"include a", "b", &source, &mut Report::new());
+    assert!(
+        parsed
+            .unwrap_err()
+            .to_string()
+            .ends_with("maps and arrays are nested deeper than 128")
+    );
+}
+
+#[test]
 fn nesting_is_bounded() {
     let deep = |depth: usize| format!("a = {}{}", "[".repeat(depth), "]".repeat(depth));
     assert!(super::parse(deep(100).as_bytes(), "", &MapSource::new(), &mut Report::new()).is_ok());

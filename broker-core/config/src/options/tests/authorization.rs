@@ -104,9 +104,9 @@ fn callout_and_proxies_are_refused() {
     check(
         "authorization: {auth_callout: {issuer: x}}",
         expect![[r#"
-        error a:1:16: key "auth_callout" is not supported yet; refusing to start without it
-          ignoring it would let in connections that this file means to keep out
-    "#]],
+            error a:1:16: key "auth_callout" is not supported yet; refusing to start without it
+              ignoring it would weaken the protection that this file asks for; remove it only if that is meant
+        "#]],
     );
     check_errors(&[
         (
