@@ -68,3 +68,108 @@ pub(crate) fn open_error(file: &str, error: &io::Error) -> String {
         _ => format!("open {file}: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::MapSource;
+    use crate::value::{Entry, Node, Value};
+    use proptest::prelude::*;
+    use std::fmt::Write as _;
+    use std::sync::Arc;
+
+    fn node(value: Value) -> Node {
+        Node {
+            value,
+            pos: Position::new("", 0, 0),
+        }
+    }
+
+    fn table(entries: Vec<(String, Value)>) -> Table {
+        let mut table = Table::default();
+        for (key, value) in entries {
+            let key_pos = Position::new("", 0, 0);
+            table.insert(Entry {
+                key: Arc::from(key),
+                key_pos,
+                node: node(value),
+                used_as_variable: false,
+            });
+        }
+        table
+    }
+
+    fn entries(value: impl Strategy<Value = Value>) -> impl Strategy<Value = Table> {
+        proptest::collection::vec(("[a-zA-Z0-9_. -]{1,8}", value), 0..6).prop_map(table)
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Integer),
+            (-1_000_000_i32..1_000_000).prop_map(|number| Value::Float(f64::from(number) + 0.25)),
+            "[ -~\n\té]{0,12}".prop_map(Value::String),
+            Just(Value::Datetime("2016-05-04T18:53:41Z".to_owned())),
+        ];
+        leaf.prop_recursive(4, 24, 5, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..5)
+                    .prop_map(|values| Value::Array(values.into_iter().map(node).collect())),
+                entries(inner).prop_map(Value::Table),
+            ]
+        })
+    }
+
+    fn text(text: &str) -> String {
+        let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("\"{}\"", escaped.replace('\n', "\\n").replace('\t', "\\t"))
+    }
+
+    /// Writes a value so that both syntaxes read it.
+    fn write(out: &mut String, value: &Value) {
+        match value {
+            Value::Float(number) => write!(out, "{number:?}").unwrap(),
+            Value::String(string) => out.push_str(&text(string)),
+            Value::Array(items) => {
+                out.push('[');
+                for item in items {
+                    write(out, &item.value);
+                    out.push_str(", ");
+                }
+                out.push(']');
+            }
+            Value::Table(table) => {
+                let parts: Vec<String> = table
+                    .iter()
+                    .map(|entry| {
+                        let mut part = format!("{} = ", text(&entry.key));
+                        write(&mut part, &entry.node.value);
+                        part
+                    })
+                    .collect();
+                write!(out, "{{ {} }}", parts.join(", ")).unwrap();
+            }
+            plain => write!(out, "{plain}").unwrap(),
+        }
+    }
+
+    proptest! {
+        // CORE-113, CORE-114, CORE-123: one tree, whichever the syntax.
+        #[test]
+        fn both_syntaxes_read_the_same_tree(tree in entries(any_value())) {
+            let mut content = String::new();
+            for entry in &tree {
+                write!(content, "{} = ", text(&entry.key)).unwrap();
+                write(&mut content, &entry.node.value);
+                content.push('\n');
+            }
+            let read = |format| {
+                parse(content.as_bytes(), "a", format, &MapSource::new(), &mut Report::new()).unwrap()
+            };
+            let (nats_conf, toml) = (read(Format::NatsConf), read(Format::Toml));
+            prop_assert!(nats_conf == tree, "nats.conf: {content}");
+            prop_assert!(toml == tree, "TOML: {content}");
+            prop_assert_eq!(digest_of(&nats_conf), digest_of(&toml));
+        }
+    }
+}

@@ -162,8 +162,17 @@ impl User {
 
 impl Authorization {
     /// Users without permissions of their own get those of the block (AUTH-9).
-    fn settle(&mut self, _table: &TableReader<'_>, _report: &mut Report) {
+    fn settle(&mut self, table: &TableReader<'_>, report: &mut Report) {
         self.user = self.user.take().filter(|name| !name.is_empty());
+        if let Some(entry) = table.named(&["users"])
+            && self.users.as_ref().is_some_and(Vec::is_empty)
+            && entry.node.value.as_array().is_some_and(<[_]>::is_empty)
+        {
+            let text = "users is empty, which protects nothing";
+            report
+                .notice(&entry.key_pos, &entry.key, text)
+                .remedy("add a user, or remove the key");
+        }
         if let Some(users) = &mut self.users {
             apply_default_permissions(users, self.default_permissions.as_ref());
         }
