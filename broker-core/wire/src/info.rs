@@ -134,7 +134,6 @@ impl Info {
     pub fn write_line(&self, sink: &mut impl Sink) -> usize {
         let json = json::to_vec(self);
         let len = json.len() + 8;
-        sink.reserve(len);
         sink.put(b"INFO ");
         sink.put(&json);
         sink.put(b" \r\n");

@@ -5,9 +5,12 @@ pub trait Sink {
     /// Appends `bytes`, whole.
     fn put(&mut self, bytes: &[u8]);
 
-    /// Tells that `bytes` more bytes follow in small pieces. A hint: writers call it once per frame.
-    fn reserve(&mut self, bytes: usize) {
-        let _ = bytes;
+    /// Appends `pieces` one after the other. A sink that looks for room does it once here.
+    #[inline]
+    fn put_all(&mut self, pieces: &[&[u8]]) {
+        for piece in pieces {
+            self.put(piece);
+        }
     }
 }
 
@@ -18,8 +21,11 @@ impl Sink for Vec<u8> {
     }
 
     #[inline]
-    fn reserve(&mut self, bytes: usize) {
-        Vec::reserve(self, bytes);
+    fn put_all(&mut self, pieces: &[&[u8]]) {
+        self.reserve(pieces.iter().map(|piece| piece.len()).sum());
+        for piece in pieces {
+            self.extend_from_slice(piece);
+        }
     }
 }
 
@@ -30,7 +36,7 @@ impl<S: Sink + ?Sized> Sink for &mut S {
     }
 
     #[inline]
-    fn reserve(&mut self, bytes: usize) {
-        (**self).reserve(bytes);
+    fn put_all(&mut self, pieces: &[&[u8]]) {
+        (**self).put_all(pieces);
     }
 }

@@ -143,7 +143,8 @@ impl Client {
         }
         self.decoder.limits.headers = headers;
         self.receiver.set_headers(headers);
-        self.owes_info = self.connect.protocol >= 1;
+        // CORE-15: once in the life of a connection.
+        self.owes_info = self.connects == 1 && self.connect.protocol >= 1;
         if self.connect.verbose {
             self.output.send(write::OK);
         }

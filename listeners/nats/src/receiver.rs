@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use dunlin_api::{Deliver, Delivery, Message, Turn};
 use dunlin_net::output::{Appender, Output};
-use dunlin_wire::client::write;
+use dunlin_wire::client::write::{self, MessageHead};
 use dunlin_wire::{Arg, Content, Sink};
 
 /// Encodes deliveries for one client.
@@ -34,13 +34,14 @@ impl Deliver for Receiver {
         let (Some(subject), Some(sid)) = (subject, Arg::new(delivery.sid.as_bytes())) else {
             return 0;
         };
+        let head = MessageHead::new(subject, sid);
         let headers = self.headers.load(Relaxed);
         let encode = |appender: &mut Appender<'_>| {
             let wanted = delivery.take();
             let messages = delivery.messages.iter().take(wanted);
             messages
                 .take_while(|message| {
-                    write_message(&mut Into(appender), subject, sid, message, headers);
+                    write_message(&mut Into(appender), &head, message, headers);
                     appender.commit()
                 })
                 .count()
@@ -56,13 +57,7 @@ impl Deliver for Receiver {
     }
 }
 
-fn write_message(
-    sink: &mut Into<'_, '_>,
-    subject: Arg<'_>,
-    sid: Arg<'_>,
-    message: &Message<'_>,
-    headers: bool,
-) {
+fn write_message(sink: &mut Into<'_, '_>, head: &MessageHead<'_>, message: &Message<'_>, headers: bool) {
     let reply = message.reply.and_then(|reply| Arg::new(reply.as_bytes()));
     let widths = (message.widths.header, message.widths.total);
     let Some(content) = Content::with_widths(message.data, message.header_len, widths) else {
@@ -73,7 +68,7 @@ fn write_message(
     } else {
         content.without_headers()
     };
-    write::msg(sink, subject, sid, reply, &content);
+    head.write(sink, reply, &content);
 }
 
 /// The output's end as a place for the writers of `dunlin-wire`.
@@ -83,5 +78,10 @@ impl Sink for Into<'_, '_> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) {
         self.0.put(bytes);
+    }
+
+    #[inline]
+    fn put_all(&mut self, pieces: &[&[u8]]) {
+        self.0.put_all(pieces);
     }
 }

@@ -252,6 +252,12 @@ impl Appender<'_> {
         self.queue.put(bytes, self.pool);
     }
 
+    /// Copies `pieces` to the end, one after the other.
+    #[inline]
+    pub fn put_all(&mut self, pieces: &[&[u8]]) {
+        self.queue.put_all(pieces, self.pool);
+    }
+
     /// Makes what was put since the last commit part of the output. False when that would exceed the limit of
     /// pending bytes: it is taken back, and the connection closes as a slow consumer (CORE-67).
     pub fn commit(&mut self) -> bool {

@@ -69,6 +69,26 @@ impl Queue {
         }
     }
 
+    /// Copies `pieces` to the end, one after the other; looks for room once if they fit into the last chunk.
+    #[inline]
+    pub fn put_all(&mut self, pieces: &[&[u8]], pool: &mut ChunkPool) {
+        let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+        if let Some(chunk) = self
+            .chunks
+            .back_mut()
+            .filter(|chunk| chunk.bytes.capacity() - chunk.bytes.len() >= len)
+        {
+            for piece in pieces {
+                chunk.bytes.extend_from_slice(piece);
+            }
+            self.pending += len;
+            return;
+        }
+        for piece in pieces {
+            self.put(piece, pool);
+        }
+    }
+
     /// Where the queue ends now.
     pub fn mark(&self) -> Mark {
         Mark {

@@ -14,8 +14,99 @@ pub const OK: &[u8] = b"+OK\r\n";
 
 const CRLF: &[u8] = b"\r\n";
 
-/// A message: `MSG <subject> <sid> [reply] <size>`, or `HMSG ... <header size> <size>` if `content` has headers
-/// (CORE-25), and its content. For a receiver without headers pass [`Content::without_headers`] (CORE-58).
+/// Room for the head of a message line: usual subjects and ids fit.
+const HEAD_ROOM: usize = 120;
+
+/// The beginning of the `MSG` and `HMSG` lines of one subscription: made once for a run of messages, so that each of
+/// them costs few copies. No allocation; a longer line than usual is put together anew each time.
+pub struct MessageHead<'a> {
+    subject: Arg<'a>,
+    sid: Arg<'a>,
+    /// `HMSG <subject> <sid> `; a `MSG` line begins one byte later.
+    line: [u8; HEAD_ROOM],
+    len: usize,
+}
+
+impl<'a> MessageHead<'a> {
+    /// The head of lines for `subject` under the receiver's `sid`.
+    pub fn new(subject: Arg<'a>, sid: Arg<'a>) -> Self {
+        let mut line = [0; HEAD_ROOM];
+        let mut len = 0;
+        for piece in [&b"HMSG "[..], subject.as_bytes(), b" ", sid.as_bytes(), b" "] {
+            let Some(room) = line.get_mut(len..len + piece.len()) else {
+                return Self {
+                    subject,
+                    sid,
+                    line,
+                    len: 0,
+                };
+            };
+            room.copy_from_slice(piece);
+            len += piece.len();
+        }
+        Self {
+            subject,
+            sid,
+            line,
+            len,
+        }
+    }
+
+    /// Appends a message: `MSG <subject> <sid> [reply] <size>`, or `HMSG ... <header size> <size>` if `content` has
+    /// headers (CORE-25), and its content. For a receiver without headers pass [`Content::without_headers`] (CORE-58).
+    #[inline]
+    pub fn write(&self, sink: &mut impl Sink, reply: Option<Arg<'_>>, content: &Content<'_>) -> usize {
+        let header_size = content.header_size();
+        let skipped = usize::from(header_size.is_none());
+        let Some(head) = self.line.get(skipped..self.len).filter(|head| !head.is_empty()) else {
+            return self.write_long(sink, reply, content);
+        };
+        let (reply, gap): (&[u8], &[u8]) = reply.map_or((b"", b""), |reply| (reply.as_bytes(), b" "));
+        let size = content.size();
+        match header_size {
+            None => put_all(
+                sink,
+                &[head, reply, gap, size.as_bytes(), CRLF, content.bytes(), CRLF],
+            ),
+            Some(header) => put_all(
+                sink,
+                &[
+                    head,
+                    reply,
+                    gap,
+                    header.as_bytes(),
+                    b" ",
+                    size.as_bytes(),
+                    CRLF,
+                    content.bytes(),
+                    CRLF,
+                ],
+            ),
+        }
+    }
+
+    #[cold]
+    fn write_long(&self, sink: &mut impl Sink, reply: Option<Arg<'_>>, content: &Content<'_>) -> usize {
+        let (header, size) = (content.header_size(), content.size());
+        let verb: &[u8] = if header.is_some() { b"HMSG " } else { b"MSG " };
+        let mut len = put_all(
+            sink,
+            &[verb, self.subject.as_bytes(), b" ", self.sid.as_bytes(), b" "],
+        );
+        for word in [
+            reply.as_ref().map(Arg::as_ref),
+            header.as_ref().map(Digits::as_bytes),
+        ]
+        .into_iter()
+        .flatten()
+        {
+            len += put_all(sink, &[word, b" "]);
+        }
+        len + put_all(sink, &[size.as_bytes(), CRLF, content.bytes(), CRLF])
+    }
+}
+
+/// One message; see [`MessageHead::write`].
 #[inline]
 pub fn msg(
     sink: &mut impl Sink,
@@ -24,40 +115,7 @@ pub fn msg(
     reply: Option<Arg<'_>>,
     content: &Content<'_>,
 ) -> usize {
-    let header_size = content.header_size();
-    let (verb, header_room): (&[u8], usize) = match &header_size {
-        None => (b"MSG ", 0),
-        Some(digits) => (b"HMSG ", digits.as_bytes().len() + 1),
-    };
-    let (subject, sid, size, bytes) = (
-        subject.as_bytes(),
-        sid.as_bytes(),
-        content.size(),
-        content.bytes(),
-    );
-    let reply_room = reply.map_or(0, |r| r.as_bytes().len() + 1);
-    let words = verb.len() + subject.len() + 1 + sid.len() + 1 + reply_room + header_room;
-    let len = words + size.as_bytes().len() + CRLF.len() + bytes.len() + CRLF.len();
-
-    sink.reserve(len);
-    sink.put(verb);
-    sink.put(subject);
-    sink.put(b" ");
-    sink.put(sid);
-    sink.put(b" ");
-    if let Some(reply) = reply {
-        sink.put(reply.as_bytes());
-        sink.put(b" ");
-    }
-    if let Some(digits) = header_size {
-        sink.put(digits.as_bytes());
-        sink.put(b" ");
-    }
-    sink.put(size.as_bytes());
-    sink.put(CRLF);
-    sink.put(bytes);
-    sink.put(CRLF);
-    len
+    MessageHead::new(subject, sid).write(sink, reply, content)
 }
 
 /// Tells a requester that nobody listens on `subject`, which must be the mapped one (CORE-61).
@@ -94,13 +152,10 @@ pub fn err(sink: &mut impl Sink, text: &[u8]) -> usize {
     len + put_all(sink, &[b"'\r\n"])
 }
 
+#[inline]
 fn put_all(sink: &mut impl Sink, pieces: &[&[u8]]) -> usize {
-    let len = pieces.iter().map(|p| p.len()).sum();
-    sink.reserve(len);
-    for piece in pieces {
-        sink.put(piece);
-    }
-    len
+    sink.put_all(pieces);
+    pieces.iter().map(|piece| piece.len()).sum()
 }
 
 #[cfg(test)]
