@@ -1,0 +1,184 @@
+//! One connection to the server.
+
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+use crate::error::LoadError;
+use crate::poll::{Edge, Poll};
+use crate::tally::{Tally, refusal};
+
+/// What every connection says of itself.
+pub(crate) const CONNECT: &[u8] = concat!(
+    r#"CONNECT {"verbose":false,"pedantic":false,"lang":"dunlin-load","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#"","protocol":1,"echo":true,"headers":true,"no_responders":true}"#,
+    "\r\n"
+)
+.as_bytes();
+
+/// How long one step of a handshake may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connects, logs in, sends `first`, and returns when the server has worked through it. The socket stays blocking.
+pub(crate) fn login(server: SocketAddr, first: &[u8]) -> Result<TcpStream, LoadError> {
+    let stream = TcpStream::connect(server).map_err(LoadError::io("connect"))?;
+    stream
+        .set_nodelay(true)
+        .map_err(LoadError::io("set TCP_NODELAY"))?;
+    stream
+        .set_read_timeout(Some(PATIENCE))
+        .map_err(LoadError::io("set a read deadline"))?;
+    let mut buffer = [0; 4096];
+    let mut tally = Tally::new(1);
+    // The server speaks first; its INFO is one line and fits into one read or a few.
+    loop {
+        let bytes = receive(&stream, &mut buffer)?;
+        tally.feed(bytes)?;
+        if bytes.last() == Some(&b'\n') {
+            break;
+        }
+    }
+    let mut hello = CONNECT.to_vec();
+    hello.extend_from_slice(first);
+    hello.extend_from_slice(b"PING\r\n");
+    (&stream).write_all(&hello).map_err(LoadError::io("log in"))?;
+    await_pong(&stream, &mut tally)?;
+    Ok(stream)
+}
+
+/// Reads from a blocking socket until one `PONG` more has come.
+pub(crate) fn await_pong(stream: &TcpStream, tally: &mut Tally) -> Result<(), LoadError> {
+    let mut buffer = [0; 4096];
+    let before = tally.pongs;
+    while tally.pongs == before {
+        tally.feed(receive(stream, &mut buffer)?)?;
+    }
+    Ok(())
+}
+
+fn receive<'b>(mut stream: &TcpStream, buffer: &'b mut [u8]) -> Result<&'b [u8], LoadError> {
+    match stream.read(buffer).map_err(LoadError::io("read"))? {
+        0 => Err(LoadError::Closed),
+        n => Ok(buffer.get(..n).unwrap_or(&[])),
+    }
+}
+
+/// A logged-in connection in non-blocking mode, with what the last edges said of it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: TcpStream,
+    /// Bytes may be waiting.
+    pub(crate) readable: bool,
+    /// The kernel may take bytes.
+    pub(crate) writable: bool,
+    /// Whole protocol lines that are still to be sent.
+    out: Vec<u8>,
+    sent: usize,
+}
+
+impl Link {
+    /// Logs in, sends `first`, and registers the connection under `token`.
+    pub(crate) fn open(
+        server: SocketAddr,
+        poll: &Poll,
+        token: usize,
+        first: &[u8],
+    ) -> Result<Link, LoadError> {
+        Link::fresh(login(server, first)?, poll, token)
+    }
+
+    /// Registers a connection that has not said anything yet.
+    pub(crate) fn fresh(stream: TcpStream, poll: &Poll, token: usize) -> Result<Link, LoadError> {
+        stream
+            .set_nodelay(true)
+            .map_err(LoadError::io("set TCP_NODELAY"))?;
+        stream
+            .set_nonblocking(true)
+            .map_err(LoadError::io("make a socket non-blocking"))?;
+        poll.add(&stream, token)?;
+        Ok(Link {
+            stream,
+            readable: true,
+            writable: true,
+            out: Vec::new(),
+            sent: 0,
+        })
+    }
+
+    /// Remembers an edge.
+    pub(crate) fn edge(&mut self, edge: Edge) {
+        self.readable |= edge.readable;
+        self.writable |= edge.writable;
+    }
+
+    /// One read. `None`: nothing is waiting, an edge will tell.
+    pub(crate) fn read<'b>(&mut self, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>, LoadError> {
+        match self.stream.read(buffer) {
+            Ok(0) => Err(LoadError::Closed),
+            Ok(n) => {
+                // A short read emptied the socket: whatever comes later makes a new edge.
+                self.readable = n == buffer.len();
+                Ok(buffer.get(..n))
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.readable = false;
+                Ok(None)
+            }
+            Err(error) => Err(LoadError::io("read")(error)),
+        }
+    }
+
+    /// One write past the queue. Returns how many bytes the kernel took, 0 when it is full.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, LoadError> {
+        match self.stream.write(bytes) {
+            Ok(n) => {
+                self.writable = n == bytes.len();
+                Ok(n)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.writable = false;
+                Ok(0)
+            }
+            Err(error) => Err(self.farewell(error)),
+        }
+    }
+
+    /// A server that ends a connection says why before it closes: that tells more than the failed write.
+    fn farewell(&mut self, error: std::io::Error) -> LoadError {
+        let mut rest = vec![0; 64 * 1024];
+        let read = self.stream.read(&mut rest).unwrap_or(0);
+        let lines = rest.get(..read).unwrap_or(&[]).split(|byte| *byte == b'\n');
+        match lines
+            .map(<[u8]>::trim_ascii)
+            .find(|line| line.starts_with(b"-ERR"))
+        {
+            Some(line) => refusal(line),
+            None => LoadError::io("write")(error),
+        }
+    }
+
+    /// Whole lines to be sent by [`flush`](Link::flush).
+    pub(crate) fn queue(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+
+    /// Sends what is queued as far as the kernel takes it. True when nothing is left.
+    pub(crate) fn flush(&mut self) -> Result<bool, LoadError> {
+        if self.out.is_empty() {
+            return Ok(true);
+        }
+        if !self.writable {
+            return Ok(false);
+        }
+        let out = std::mem::take(&mut self.out);
+        let took = self.write(out.get(self.sent..).unwrap_or(&[]));
+        self.out = out;
+        self.sent += took?;
+        if self.sent == self.out.len() {
+            self.out.clear();
+            self.sent = 0;
+        }
+        Ok(self.out.is_empty())
+    }
+}
