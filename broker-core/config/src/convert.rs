@@ -367,3 +367,43 @@ fn parse_size(text: &str) -> Result<i64, String> {
         .checked_mul(1 << shift)
         .ok_or_else(|| bad("value out of range"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // CORE-126 [TestGetStorageSize]
+    #[test]
+    fn sizes_end_in_a_power_of_1024() {
+        for (text, bytes) in [
+            ("1K", 1 << 10),
+            ("1M", 1 << 20),
+            ("1G", 1 << 30),
+            ("1T", 1 << 40),
+            ("", 0),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        assert_eq!(
+            parse_size("1L").unwrap_err(),
+            "sizes defined as strings must end in K, M, G, T"
+        );
+        assert_eq!(
+            parse_size("TT").unwrap_err(),
+            "strconv.ParseInt: parsing \"T\": invalid syntax"
+        );
+        assert!(parse_size("9223372036854775807K").is_err());
+        assert!(parse_size("é").is_err());
+    }
+
+    // CORE-126
+    #[test]
+    fn addresses_print_as_they_are_read() {
+        for text in ["a:1", "0.0.0.0:4222", "[::1]:-1", ":80"] {
+            assert_eq!(
+                ListenAddress::parse(text).map(|address| address.to_string()),
+                Ok(text.to_owned())
+            );
+        }
+    }
+}

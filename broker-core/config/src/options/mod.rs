@@ -192,6 +192,12 @@ impl Config {
         global.map(|user| (GLOBAL_ACCOUNT, user)).chain(others)
     }
 
+    /// How long a connection may take to log in: 2 seconds unless the file says otherwise (AUTH-11).
+    pub fn auth_timeout(&self) -> Duration {
+        let given = self.authorization.as_ref().and_then(|auth| auth.timeout);
+        given.unwrap_or(Duration::from_secs(2))
+    }
+
     /// Options of the plugins of one kind, in the order of the file.
     pub fn plugins_of(&self, kind: PluginKind) -> impl Iterator<Item = &PluginOptions> {
         self.plugins.iter().filter(move |plugin| plugin.kind == kind)

@@ -127,6 +127,60 @@ fn variables_of_the_environment_refer_to_each_other_without_cycles() {
     );
 }
 
+// CORE-118 [TestVarReferencesVar, TestVarReferencesEnvVar, TestVarReferencesSelf]
+#[test]
+fn variables_refer_to_variables_but_not_to_themselves() {
+    let source = MapSource::new().variable("PORT", "7890");
+    for first in ["7890", "$PORT"] {
+        let text = format!("A: {first}\nB: $A\nC: $B\nport: $C");
+        check_with(
+            &source,
+            &text,
+            expect![[r#"
+                1:0 A (used) 7890
+                2:1 B (used) 7890
+                3:1 C (used) 7890
+                4:1 port 7890
+            "#]],
+        );
+    }
+    check(
+        "A: $A",
+        expect![[r#"
+        error dir/a.conf:1:5 variable reference for 'A' on line 1 can not be found
+    "#]],
+    );
+}
+
+// CORE-118 [TestEnvVarReferencesSelfCycle]
+#[test]
+fn longer_cycles_in_the_environment_are_found() {
+    let source = MapSource::new()
+        .variable("A", "$B")
+        .variable("B", "$C")
+        .variable("C", "$A");
+    let parsed = super::parse(b"TEST: $A", "a.conf", &source, &mut Report::new());
+    let error = parsed.unwrap_err().to_string();
+    assert!(error.ends_with("variable reference cycle for 'A'"), "{error}");
+}
+
+// CORE-118 [TestEnvVarFromIncludedFile]
+#[test]
+fn an_included_file_may_define_a_variable_from_the_environment() {
+    let source = MapSource::new()
+        .variable("A", "$B")
+        .variable("B", "7890")
+        .file("dir/ports.conf", "TEST_PORT: $A");
+    check_with(
+        &source,
+        "include \"./ports.conf\"\nport: $TEST_PORT",
+        expect![[r#"
+            dir/ports.conf1:0 TEST_PORT (used) 7890
+            2:1 port 7890
+        "#]],
+    );
+}
+
 // CORE-118 [TestEnvVarReferencesVar]: the environment does not see the file's keys.
 #[test]
 fn variables_of_the_environment_see_no_keys() {
@@ -143,6 +197,14 @@ fn variables_of_the_environment_see_no_keys() {
 // CORE-118 [TestEnvVarInclude]
 #[test]
 fn variables_of_the_environment_include_nothing() {
+    let source = MapSource::new().variable("E", "include x").file("x", "b = 1");
+    check_with(
+        &source,
+        "foo = $E",
+        expect![[r#"
+        error dir/a.conf:1:8 variable reference for 'E' on line 1 could not be parsed: Parse error on line 1: 'Expected a top-level value to end with a new line, comment or EOF, but got 'x' instead.'
+    "#]],
+    );
     let source = MapSource::new()
         .variable("E", "x\ninclude b.conf")
         .file("dir/b.conf", "b = 1");

@@ -101,10 +101,13 @@ fn a_user_entry_has_a_name() {
 // AUTH-4: as in the reference, an empty list asks nobody for credentials.
 #[test]
 fn an_empty_list_of_users_is_remarked() {
-    check("authorization: {users: []}", expect![[r#"
+    check(
+        "authorization: {users: []}",
+        expect![[r#"
         notice a:1:16: users is empty, which protects nothing
           add a user, or remove the key
-    "#]]);
+    "#]],
+    );
 }
 
 // AUTH-5: what protects is refused while it cannot be honoured.

@@ -34,7 +34,10 @@ fn listen_sets_host_and_port() {
 // CORE-126 [TestMalformedListenAddress]
 #[test]
 fn malformed_addresses_are_refused() {
+    let source = MapSource::new().file("a", "listen: 10.0.1.22:foo"); // Without quotes a lexer's error.
+    assert!(matches!(Config::load("a", &source), Err(LoadError::Syntax(_))));
     check_errors(&[
+        ("listen: \"10.0.1.22:foo\"", "could not parse port \"foo\""),
         ("listen: foo", "could not parse address string \"foo\""),
         (
             "listen: \"::1:4222\"",
@@ -198,6 +201,10 @@ fn durations_are_strings_or_seconds_with_a_warning() {
     );
     let (parsed, _) = load("write_deadline: 3");
     assert_eq!(parsed.unwrap().write_deadline, Duration::from_secs(3));
+    assert_eq!(
+        config("write_deadline: \"1s\"").write_deadline,
+        Duration::from_secs(1)
+    );
     check_errors(&[
         (
             "write_deadline: \"1x\"",
