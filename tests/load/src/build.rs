@@ -5,6 +5,35 @@ use std::io::Write as _;
 /// Bytes of check mode at the front of every payload: publisher (8 hex digits), sequence (16 hex digits).
 pub(crate) const MARK: usize = 24;
 
+/// The subjects that messages go to in turn. All have one length, so that all deliveries have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subjects {
+    count: u64,
+}
+
+impl Subjects {
+    /// Up to a million; with 1 there is no wildcard.
+    pub(crate) fn new(count: usize) -> Subjects {
+        Subjects {
+            count: count.max(1) as u64,
+        }
+    }
+
+    /// What subscribers ask for to get all.
+    pub(crate) fn filter(self) -> &'static str {
+        if self.count == 1 { "load" } else { "load.*" }
+    }
+
+    /// The subject of a message.
+    pub(crate) fn of(self, sequence: u64) -> String {
+        if self.count == 1 {
+            "load".to_owned()
+        } else {
+            format!("load.{:06}", sequence % self.count)
+        }
+    }
+}
+
 /// The filler of every payload: letters, so that a stray line end would be noticed.
 const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
 
@@ -14,20 +43,23 @@ pub(crate) fn filler(size: usize, seed: u64) -> impl Iterator<Item = u8> {
     LETTERS.iter().copied().cycle().skip(start).take(size)
 }
 
-/// Whole copies of one publish, as many as fit into `buffer_bytes`, at least one. Returns their number too.
-pub(crate) fn publishes(subject: &str, size: usize, buffer_bytes: usize) -> (Vec<u8>, u64) {
-    let mut one = Vec::new();
-    publish(&mut one, subject, None, filler(size, 0), size);
-    let copies = (buffer_bytes / one.len()).max(1);
-    (one.repeat(copies), copies as u64)
+/// Messages to all subjects in turn, in whole turns and at least as long as `least_bytes`, unless one more turn would
+/// exceed it. Returns their number too.
+pub(crate) fn publishes(subjects: Subjects, size: usize, least_bytes: usize) -> (Vec<u8>, u64) {
+    let mut turn = Vec::new();
+    for sequence in 0..subjects.count {
+        publish(&mut turn, &subjects.of(sequence), None, filler(size, 0), size);
+    }
+    let turns = (least_bytes / turn.len()).max(1);
+    (turn.repeat(turns), turns as u64 * subjects.count)
 }
 
-/// The same with marked payloads: sequences `next..`, by `publisher`. Replaces what `buffer` holds.
+/// The same with marked payloads and the sequences `next..`, by `publisher`. Replaces what `buffer` holds.
 pub(crate) fn marked(
     buffer: &mut Vec<u8>,
-    subject: &str,
+    subjects: Subjects,
     size: usize,
-    buffer_bytes: usize,
+    bytes: usize,
     publisher: u32,
     next: u64,
 ) -> u64 {
@@ -35,15 +67,16 @@ pub(crate) fn marked(
     let mut sequence = next;
     loop {
         let payload = mark(publisher, sequence).into_bytes().into_iter();
+        let subject = subjects.of(sequence);
         publish(
             buffer,
-            subject,
+            &subject,
             None,
             payload.chain(filler(size - MARK, sequence)),
             size,
         );
         sequence += 1;
-        if buffer.len() + size >= buffer_bytes {
+        if buffer.len() + size >= bytes {
             return sequence - next;
         }
     }
@@ -93,17 +126,27 @@ mod tests {
 
     #[test]
     fn buffer_holds_whole_messages_only() {
-        let (buffer, copies) = publishes("a", 3, 40);
-        assert_eq!(copies, 2);
-        assert_eq!(buffer, b"PUB a 3\r\nabc\r\nPUB a 3\r\nabc\r\n");
-        assert_eq!(publishes("a", 100, 10).1, 1);
+        let (buffer, messages) = publishes(Subjects::new(1), 3, 45);
+        assert_eq!(messages, 2);
+        assert_eq!(buffer, b"PUB load 3\r\nabc\r\nPUB load 3\r\nabc\r\n");
+        assert_eq!(publishes(Subjects::new(1), 100, 10).1, 1);
+    }
+
+    #[test]
+    fn buffer_holds_whole_turns_of_all_subjects() {
+        let (buffer, messages) = publishes(Subjects::new(2), 0, 1);
+        assert_eq!(messages, 2);
+        assert_eq!(buffer, b"PUB load.000000 0\r\n\r\nPUB load.000001 0\r\n\r\n");
     }
 
     #[test]
     fn mark_reads_back() {
         let mut buffer = Vec::new();
-        assert_eq!(marked(&mut buffer, "s", 30, 100, 7, 0x1_0000_0005), 2);
-        let payload = buffer.get(10..).unwrap();
+        assert_eq!(
+            marked(&mut buffer, Subjects::new(1), 30, 100, 7, 0x1_0000_0005),
+            2
+        );
+        let payload = buffer.get(13..).unwrap();
         assert_eq!(read_mark(payload), Some((7, 0x1_0000_0005)));
         assert_eq!(read_mark(b"short"), None);
     }

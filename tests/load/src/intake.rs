@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::build::{MARK, filler, read_mark};
+use crate::build::{MARK, Subjects, filler, read_mark};
 use crate::error::LoadError;
 use crate::frames::{Frame, Frames};
 use crate::tally::Tally;
@@ -69,7 +69,7 @@ pub(crate) fn sum_below(count: u64) -> u128 {
 
 #[derive(Debug)]
 struct Rules {
-    subject: String,
+    subjects: Subjects,
     size: usize,
     order: Order,
     /// Per publisher, the sequence that comes next at the earliest.
@@ -79,9 +79,9 @@ struct Rules {
 }
 
 impl Verifier {
-    pub(crate) fn new(subject: &str, size: usize, order: Order) -> Verifier {
+    pub(crate) fn new(subjects: Subjects, size: usize, order: Order) -> Verifier {
         let rules = Rules {
-            subject: subject.to_owned(),
+            subjects,
             size,
             order,
             next: HashMap::new(),
@@ -123,12 +123,12 @@ impl Verifier {
 impl Rules {
     fn judge(&mut self, subject: &[u8], reply: Option<&[u8]>, payload: &[u8]) -> Result<(), LoadError> {
         let wrong = |text: String| Err(LoadError::Wrong(text));
-        if subject != self.subject.as_bytes() || reply.is_some() {
-            return wrong(format!("subject {} with reply {reply:?}", subject.escape_ascii()));
-        }
         let Some((publisher, sequence)) = read_mark(payload) else {
             return wrong(format!("payload without a mark: {}", payload.escape_ascii()));
         };
+        if subject != self.subjects.of(sequence).as_bytes() || reply.is_some() {
+            return wrong(format!("subject {} with reply {reply:?}", subject.escape_ascii()));
+        }
         let rest = payload.get(MARK..).unwrap_or(&[]);
         if payload.len() != self.size || !rest.iter().copied().eq(filler(rest.len(), sequence)) {
             return wrong(format!("contents of message {sequence} of publisher {publisher}"));
@@ -158,15 +158,15 @@ mod tests {
         let mut stream = Vec::new();
         for sequence in sequences {
             let mut one = Vec::new();
-            marked(&mut one, "s", 30, 1, 0, *sequence);
-            stream.extend_from_slice(b"MSG s 1 30\r\n");
-            stream.extend_from_slice(one.strip_prefix(b"PUB s 30\r\n").unwrap());
+            marked(&mut one, Subjects::new(1), 30, 1, 0, *sequence);
+            stream.extend_from_slice(b"MSG load 1 30\r\n");
+            stream.extend_from_slice(one.strip_prefix(b"PUB load 30\r\n").unwrap());
         }
         stream
     }
 
     fn check(order: Order, stream: &[u8]) -> Result<u64, LoadError> {
-        let mut intake = Intake::Verify(Box::new(Verifier::new("s", 30, order)));
+        let mut intake = Intake::Verify(Box::new(Verifier::new(Subjects::new(1), 30, order)));
         intake.feed(stream)?;
         Ok(intake.messages())
     }

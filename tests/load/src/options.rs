@@ -84,6 +84,8 @@ pub struct Options {
     pub subscribers: usize,
     /// Connections (`trickle`, `idle`, `connect`: at a time) or subscriptions (`subs`).
     pub count: usize,
+    /// Subjects that publishers use in turn (`pub`, `pubsub`, `queue` without a rate); subscribers take a wildcard.
+    pub subjects: usize,
     /// Messages a second of all publishers together (of each connection in `trickle`). `None`: as fast as possible.
     pub rate: Option<f64>,
     /// Length of the publishers' pre-built buffers: bytes per write.
@@ -104,6 +106,7 @@ WORK: pub pubsub queue request trickle idle subs connect
   --publishers N   (1)                                        connect (8); subscriptions of subs (100000)
   --subscribers N  or requesters (1)          --rate R        messages/s: measures latency at this load
   --buffer BYTES   per publisher write (65536) --window BYTES  lag of a subscriber that stops publishers (8388608)
+  --subjects N     that publishers use in turn (1), at most 10000
   --check          verify contents, order and number of all deliveries
 
 One line of JSON per run. The server's processor time and memory need --pid.";
@@ -127,6 +130,7 @@ impl Options {
                 Work::Subs => 100_000,
                 _ => 1000,
             },
+            subjects: 1,
             rate: None,
             buffer_bytes: 64 * 1024,
             window_bytes: 8 << 20,
@@ -167,6 +171,7 @@ impl Options {
             "--publishers" => self.publishers = number(flag, value)?,
             "--subscribers" => self.subscribers = number(flag, value)?,
             "--count" => self.count = number(flag, value)?,
+            "--subjects" => self.subjects = number(flag, value)?,
             "--rate" => self.rate = Some(number(flag, value)?),
             "--buffer" => self.buffer_bytes = number(flag, value)?,
             "--window" => self.window_bytes = number(flag, value)?,
@@ -183,6 +188,9 @@ impl Options {
         }
         if self.publishers == 0 || self.count == 0 {
             return wrong("--publishers and --count must be at least 1");
+        }
+        if self.subjects == 0 || self.subjects > 10_000 {
+            return wrong("--subjects must be from 1 to 10000");
         }
         if self.subscribers == 0 && self.work != Work::Pub {
             return wrong("--subscribers must be at least 1");

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::{READ_BYTES, SUBJECT, Watch};
-use crate::build;
+use super::{READ_BYTES, Watch};
+use crate::build::{self, Subjects};
 use crate::error::LoadError;
 use crate::intake::{Intake, Order, Verifier, sum_below};
 use crate::link::Link;
@@ -75,16 +75,21 @@ impl<'o> Flow<'o> {
         } else {
             options.subscribers
         };
+        let subjects = Subjects::new(options.subjects);
         let (subscribe, order) = match options.work {
-            Work::Queue => (format!("SUB {SUBJECT} group 1\r\n"), Order::Rising),
-            _ => (format!("SUB {SUBJECT} 1\r\n"), Order::Gapless),
+            Work::Queue => (format!("SUB {} group 1\r\n", subjects.filter()), Order::Rising),
+            _ => (format!("SUB {} 1\r\n", subjects.filter()), Order::Gapless),
         };
         for number in 0..wanted {
             let token = options.publishers + number;
             let link = Link::open(options.server, &poll, token, subscribe.as_bytes())?;
             let intake = match options.check {
-                Check::On => Intake::Verify(Box::new(Verifier::new(SUBJECT, options.size, order))),
-                Check::Off => Intake::Count(Tally::new(build::delivery_bytes(SUBJECT, None, options.size))),
+                Check::On => Intake::Verify(Box::new(Verifier::new(subjects, options.size, order))),
+                Check::Off => Intake::Count(Tally::new(build::delivery_bytes(
+                    &subjects.of(0),
+                    None,
+                    options.size,
+                ))),
             };
             subscribers.push(Subscriber { link, intake });
         }
@@ -136,7 +141,8 @@ impl<'o> Flow<'o> {
         for publisher in &mut self.publishers {
             publisher.write(self.options, stopping, open)?;
             let unasked = publisher.at == 0 && publisher.awaited.is_none();
-            busy |= publisher.link.writable && if stopping { unasked } else { open };
+            let begun = publisher.at > 0;
+            busy |= publisher.link.writable && (begun || if stopping { unasked } else { open });
         }
         Ok(busy)
     }
@@ -251,7 +257,11 @@ impl Publisher {
     fn new(link: Link, number: usize, options: &Options) -> Publisher {
         let (batch, batch_messages) = match options.check {
             Check::On => (Vec::new(), 0),
-            Check::Off => build::publishes(SUBJECT, options.size, options.buffer_bytes),
+            Check::Off => build::publishes(
+                Subjects::new(options.subjects),
+                options.size,
+                options.buffer_bytes,
+            ),
         };
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         Publisher {
@@ -279,13 +289,23 @@ impl Publisher {
             if options.check == Check::On {
                 let next = self.sent;
                 let (size, limit) = (options.size, options.buffer_bytes);
-                self.batch_messages = build::marked(&mut self.batch, SUBJECT, size, limit, self.number, next);
+                self.batch_messages = build::marked(
+                    &mut self.batch,
+                    Subjects::new(options.subjects),
+                    size,
+                    limit,
+                    self.number,
+                    next,
+                );
             }
         }
         if !self.link.writable {
             return Ok(());
         }
-        self.at += self.link.write(self.batch.get(self.at..).unwrap_or(&[]))?;
+        let rest = self.batch.get(self.at..).unwrap_or(&[]);
+        self.at += self
+            .link
+            .write(rest.get(..options.buffer_bytes).unwrap_or(rest))?;
         if self.at == self.batch.len() {
             self.at = 0;
             self.sent += self.batch_messages;
