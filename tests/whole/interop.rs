@@ -1,0 +1,135 @@
+//! Official client libraries and the `nats` CLI against a running broker. `tests/interop/README.md` lists the checks.
+//!
+//! Every client runs against Dunlin, and against the reference: a check that the reference fails is a wrong check.
+//! Nothing is simulated here. A client that is not installed is skipped by name.
+#![allow(clippy::disallowed_methods, reason = "real processes on a real machine")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "only tests"
+)]
+
+mod cli;
+mod host;
+mod rust_client;
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use host::{Kind, Server, tool};
+
+/// What every program must report.
+const CHECKS: [&str; 10] = [
+    "publish_subscribe",
+    "wildcard",
+    "headers",
+    "request",
+    "no_responders",
+    "queue",
+    "unsubscribe",
+    "large",
+    "drain",
+    "reconnect",
+];
+
+#[test]
+fn interop_async_nats() {
+    rust_client::check(Kind::Dunlin);
+}
+
+#[test]
+fn interop_async_nats_on_the_reference() {
+    rust_client::check(Kind::Reference);
+}
+
+#[test]
+fn interop_nats_go() {
+    nats_go(Kind::Dunlin);
+}
+
+#[test]
+fn interop_nats_go_on_the_reference() {
+    nats_go(Kind::Reference);
+}
+
+#[test]
+fn interop_nats_py() {
+    nats_py(Kind::Dunlin);
+}
+
+#[test]
+fn interop_nats_py_on_the_reference() {
+    nats_py(Kind::Reference);
+}
+
+#[test]
+fn interop_nats_js() {
+    nats_js(Kind::Dunlin);
+}
+
+#[test]
+fn interop_nats_js_on_the_reference() {
+    nats_js(Kind::Reference);
+}
+
+#[test]
+fn interop_nats_cli() {
+    cli::check(Kind::Dunlin);
+}
+
+#[test]
+fn interop_nats_cli_on_the_reference() {
+    cli::check(Kind::Reference);
+}
+
+fn nats_go(kind: Kind) {
+    let Some(program) = tool("interop-go") else { return };
+    run(kind, &program, &[]);
+}
+
+fn nats_py(kind: Kind) {
+    let Some(python) = tool("py/bin/python") else {
+        return;
+    };
+    let script = host::source("interop/python/client.py");
+    run(kind, &python, &[script.as_os_str()]);
+}
+
+fn nats_js(kind: Kind) {
+    // Node finds a library beside the script that asks for it, so the script is installed too.
+    let Some(script) = tool("js/client.mjs") else {
+        return;
+    };
+    run(kind, Path::new("node"), &[script.as_os_str()]);
+}
+
+/// Runs a client program to its end, restarts the server when it asks, and expects each check to be reported good once.
+fn run(kind: Kind, program: &Path, args: &[&OsStr]) {
+    let Some(mut server) = Server::start(kind) else {
+        return;
+    };
+    let mut client = Command::new(program)
+        .args(args)
+        .arg(server.url())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let mut said = Vec::new();
+    for line in BufReader::new(client.stdout.take().unwrap()).lines() {
+        let line = line.unwrap();
+        if line == "restart" {
+            server.restart();
+        } else {
+            said.push(line);
+        }
+    }
+    let status = client.wait().unwrap();
+    let want = CHECKS.map(|name| format!("ok {name}"));
+    assert_eq!(said, want, "{} ended with {status}", program.display());
+    assert!(status.success(), "{} ended with {status}", program.display());
+}

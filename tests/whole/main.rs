@@ -1,0 +1,3 @@
+//! Whole brokers under test, in one binary: linking is what a test binary costs.
+
+mod interop;
