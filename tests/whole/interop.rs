@@ -12,7 +12,7 @@
 )]
 
 mod cli;
-mod host;
+pub(crate) mod host;
 mod rust_client;
 
 use std::ffi::OsStr;

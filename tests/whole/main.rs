@@ -1,3 +1,4 @@
 //! Whole brokers under test, in one binary: linking is what a test binary costs.
 
 mod interop;
+mod load;

@@ -25,7 +25,7 @@ impl Server {
     /// `None`: it is not installed, which is reported.
     pub(crate) fn start(kind: Kind) -> Option<Server> {
         let program = match kind {
-            Kind::Dunlin => programs().join(format!("dunlin{}", std::env::consts::EXE_SUFFIX)),
+            Kind::Dunlin => dunlin(),
             Kind::Reference => tool("nats-server")?,
         };
         let address = free_address();
@@ -73,6 +73,17 @@ pub(crate) fn tool(name: &str) -> Option<PathBuf> {
 /// A file of the folder `tests`.
 pub(crate) fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The broker of this build. A test of it must never be skipped, so a missing one is an error.
+fn dunlin() -> PathBuf {
+    let program = programs().join(format!("dunlin{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        program.exists(),
+        "no {}: build it first, `cargo build -p dunlin`",
+        program.display()
+    );
+    program
 }
 
 /// The folder of this profile's programs: the test binary is in its `deps`.
