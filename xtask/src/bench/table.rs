@@ -97,6 +97,15 @@ impl Row {
         all
     }
 
+    /// The generator was at work nearly all the time, so a faster server could not have shown it.
+    fn generator_busy(&self, dunlin: bool) -> bool {
+        let busy = self
+            .side(dunlin)
+            .into_iter()
+            .map(|report| report.load_cpu_us * report.per_second / 1e6);
+        median(busy).is_some_and(|share| share > 0.85)
+    }
+
     fn verdict(&self) -> Option<&'static str> {
         match (self.goal, self.ratio()) {
             (Some(goal), Some(ratio)) => Some(if ratio <= goal { "ok" } else { "missed" }),
@@ -155,6 +164,12 @@ pub(super) fn markdown(rows: &[Row]) -> String {
         "|---|---|---|---|---|---|---|---|---|---|".to_owned(),
     ];
     lines.extend(rows.iter().map(Row::markdown));
+    if rows
+        .iter()
+        .any(|row| row.generator_busy(false) || row.generator_busy(true))
+    {
+        lines.push("\n\\* The generator was busy all the time: the server could have done more.".to_owned());
+    }
     for row in rows {
         lines.extend(row.errors.iter().map(|error| format!("\n{}: {error}", row.name)));
     }
@@ -267,6 +282,19 @@ mod tests {
             line,
             "| title | 2.000 µs | 0.200 µs | **0.10** | 0.10–0.50 | 1,234,567 | 1,234,567 | - | - | ≤ 0.10 ok |"
         );
+    }
+
+    #[test]
+    fn rate_that_the_generator_limited_is_marked() {
+        let mut row = row(0.1, &[]);
+        let limited = Report {
+            per_second: 1e6,
+            load_cpu_us: 0.9,
+            ..report(0.1)
+        };
+        row.add((Ok(report(1.0)), Ok(limited)));
+        assert!(row.markdown().contains("| 1,234,567 | 1,000,000* |"));
+        assert!(markdown(&[row]).contains("generator was busy"));
     }
 
     #[test]
