@@ -121,9 +121,10 @@ impl Row {
         };
         let rate = |dunlin| {
             let rates = self.side(dunlin).into_iter().map(|report| report.per_second);
+            let limited = if self.generator_busy(dunlin) { "*" } else { "" };
             median(rates)
                 .filter(|rate| *rate > 0.0)
-                .map_or("-".to_owned(), thousands)
+                .map_or("-".to_owned(), |rate| thousands(rate) + limited)
         };
         let latency = |dunlin| {
             let pick = |which: fn(&LatencyReport) -> f64| {
@@ -293,7 +294,8 @@ mod tests {
             ..report(0.1)
         };
         row.add((Ok(report(1.0)), Ok(limited)));
-        assert!(row.markdown().contains("| 1,234,567 | 1,000,000* |"));
+        let line = row.markdown();
+        assert!(line.contains("| 1,234,567 | 1,000,000* |"), "{line}");
         assert!(markdown(&[row]).contains("generator was busy"));
     }
 
