@@ -1,6 +1,7 @@
 //! The checks of `tests/interop/README.md` with async-nats.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, RequestErrorKind, Subscriber};
@@ -140,6 +141,10 @@ async fn unsubscribe(client: Client) {
         next(&mut sub).await;
     }
     assert!(within(sub.next()).await.is_none());
+    let mut end = client.subscribe("rs.unsubscribed").await.unwrap();
+    nothing_more(&client, &mut end, "rs.unsubscribed").await;
+    // Counted by the connection, because the library itself drops what comes after the fifth.
+    assert_eq!(client.statistics().in_messages.load(Ordering::Relaxed), 6);
 }
 
 async fn large(client: Client) {
