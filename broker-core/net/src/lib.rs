@@ -1,3 +1,14 @@
-//! Transports and accept loops.
+//! Transports, accept loops and the output queue: everything between the broker and a peer's bytes.
+//!
+//! [`TcpNetwork`] is the machine's network, [`sim`] one in memory for tests; both stand behind `dunlin_api::Network`.
+//! [`serve`] binds a listener's endpoints, places each accepted connection on a shard and runs its session there.
+//! [`output`] writes what sessions are to be told. Knows no protocol.
 
 pub mod output;
+pub mod sim;
+
+mod accept;
+mod tcp;
+
+pub use accept::{Serving, serve};
+pub use tcp::TcpNetwork;
