@@ -1,4 +1,5 @@
 //! Whole brokers under test, in one binary: linking is what a test binary costs.
 
+mod differential;
 mod interop;
 mod load;

@@ -1,0 +1,47 @@
+//! Differential scripts: one scripted conversation, run against two servers, must give the same transcript.
+//!
+//! `tests/differential/README.md` describes the text form. Time can never change a transcript: a script reads only
+//! where it says so, until a frame that must come, and what is random is asked for as a sum.
+
+mod compare;
+mod normalise;
+mod run;
+mod script;
+
+use std::path::PathBuf;
+
+pub use compare::{Comparison, compare};
+pub use run::transcript;
+pub use script::Script;
+
+use crate::paths;
+use crate::server::{Kind, Server};
+
+/// The folder of the scripts.
+pub fn folder() -> PathBuf {
+    paths::source("differential")
+}
+
+/// The names of all scripts, sorted, without `.script`.
+///
+/// # Errors
+/// The folder cannot be read.
+pub fn names() -> Result<Vec<String>, String> {
+    let folder = folder();
+    let entries = std::fs::read_dir(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".script").map(str::to_owned))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+/// Runs a script against a fresh server of that kind.
+///
+/// # Errors
+/// The server does not start. What it does wrong is in the transcript.
+pub fn play(script: &Script, kind: Kind) -> Result<Vec<String>, String> {
+    let server = Server::start(kind, script.config())?;
+    Ok(transcript(script, server.address()))
+}

@@ -1,0 +1,222 @@
+//! Servers under test: Dunlin and the reference, each in a process of its own that ends with its handle.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::paths;
+
+/// How long a server may take until it is ready. Only a hang gets there.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The log line that names the address of the client listener.
+const LISTENING: &str = "Listening for client connections on ";
+
+/// The log line after which every listener is up.
+const READY: &str = "Server is ready";
+
+/// Which server a test runs against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The broker of this build.
+    Dunlin,
+    /// nats-server of the release that Dunlin is held against.
+    Reference,
+}
+
+impl Kind {
+    /// The program. `None`: the reference is not installed on this machine.
+    ///
+    /// # Errors
+    /// Dunlin does not build.
+    pub fn program(self) -> Result<Option<PathBuf>, String> {
+        match self {
+            Kind::Dunlin => paths::dunlin().map(Some),
+            Kind::Reference => Ok(paths::tool("nats-server")),
+        }
+    }
+}
+
+/// A running server on a free port of the loopback interface. Its process is ended, and waited for, on drop.
+#[derive(Debug)]
+pub struct Server {
+    kind: Kind,
+    program: PathBuf,
+    folder: TempDir,
+    address: SocketAddr,
+    process: Process,
+}
+
+impl Server {
+    /// Starts a server with a configuration in the syntax of nats.conf. Host and port are set by flags, and what it
+    /// logs must go to standard error: its log says when and where it listens.
+    ///
+    /// # Errors
+    /// The program is not installed, ended by itself or was not ready in time; with all that it logged.
+    pub fn start(kind: Kind, config: &str) -> Result<Server, String> {
+        let program = kind
+            .program()?
+            .ok_or("the reference server is not installed: cargo xtask tools")?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        std::fs::write(folder.path().join("server.conf"), config).map_err(|error| error.to_string())?;
+        let (process, address) = Process::start(&program, &folder, -1)?;
+        Ok(Server {
+            kind,
+            program,
+            folder,
+            address,
+            process,
+        })
+    }
+
+    /// Which server this is.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where clients connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as an URL.
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// The temporary folder with `server.conf`; it is the server's working directory and goes with the handle.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// Everything it has logged until now.
+    pub fn log(&self) -> String {
+        self.process.log.text()
+    }
+
+    /// Ends the process and starts it again on the same port.
+    ///
+    /// # Errors
+    /// Like [`Server::start`].
+    pub fn restart(&mut self) -> Result<(), String> {
+        self.process.end();
+        let (process, address) = Process::start(&self.program, &self.folder, i32::from(self.address.port()))?;
+        self.process = process;
+        self.address = address;
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    log: Log,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Process {
+    fn start(program: &PathBuf, folder: &TempDir, port: i32) -> Result<(Process, SocketAddr), String> {
+        let shown = program.display();
+        let mut child = Command::new(program)
+            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-c", "server.conf"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{shown}: {error}"))?;
+        let log = Log::default();
+        let (lines, reader) = match child.stderr.take() {
+            Some(stderr) => log.follow(stderr),
+            None => return Err(format!("{shown}: no standard error")),
+        };
+        let process = Process {
+            child,
+            log,
+            reader: Some(reader),
+        };
+        let mut address = None;
+        loop {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    if let Some((_, found)) = line.split_once(LISTENING) {
+                        address = found.trim().parse().ok();
+                    } else if line.contains(READY) {
+                        let address = address.ok_or_else(|| {
+                            format!("{shown} did not say where it listens:\n{}", process.log.text())
+                        })?;
+                        return Ok((process, address));
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("{shown} is not ready:\n{}", process.log.text()));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(format!("{shown} ended:\n{}", process.log.text()));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        // It may have ended by itself; then there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What a process has written, kept by a thread so that its pipe never fills.
+#[derive(Clone, Debug, Default)]
+struct Log(Arc<Mutex<String>>);
+
+impl Log {
+    fn follow(&self, stderr: ChildStderr) -> (Receiver<String>, JoinHandle<()>) {
+        let (sender, lines) = channel();
+        let log = self.clone();
+        let reader = std::thread::spawn(move || {
+            // Lossy: a log may hold bytes of a client.
+            let mut stderr = BufReader::new(stderr);
+            let mut line = Vec::new();
+            while stderr
+                .by_ref()
+                .read_until(b'\n', &mut line)
+                .is_ok_and(|size| size > 0)
+            {
+                let text = String::from_utf8_lossy(&line).into_owned();
+                log.0
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push_str(&text);
+                // Nobody listens once the server is ready.
+                let _ = sender.send(text);
+                line.clear();
+            }
+        });
+        (lines, reader)
+    }
+
+    fn text(&self) -> String {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

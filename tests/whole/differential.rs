@@ -1,0 +1,150 @@
+//! The scripts of `tests/differential`, each a test: the reference and Dunlin must give the same transcript.
+#![allow(clippy::panic, clippy::expect_used, reason = "only tests")]
+
+use dunlin_tests::differential::{self, Script};
+use dunlin_tests::server::Kind;
+use dunlin_tests::skip;
+
+/// One test a script, and one that none is forgotten.
+macro_rules! scripts {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                check(stringify!($name));
+            }
+        )*
+
+        #[test]
+        fn every_script_is_listed() {
+            assert_eq!(differential::names().expect("the folder"), [$(stringify!($name)),*]);
+        }
+    };
+}
+
+scripts! {
+    accounts_are_isolated
+    accounts_limits
+    auth_bcrypt
+    auth_bcrypt_token
+    auth_before_connect
+    auth_no_auth_user
+    auth_nothing_required
+    auth_timeout
+    auth_token
+    auth_twice
+    auth_user_and_password
+    auth_users
+    client_hmsg
+    connect_again
+    connect_again_switches_account
+    connect_bad_json
+    connect_empty
+    connect_names_an_account
+    connect_no_echo
+    connect_no_responders_needs_headers
+    connect_null
+    connect_odd_json
+    connect_pedantic
+    connect_protocol_range
+    connect_quiet
+    connect_verbose
+    connect_without
+    disconnect_removes_interest
+    headers
+    headers_of_no_size
+    headers_refused
+    headers_stripped
+    incoming_ok_err_info
+    info_after_connect
+    info_after_early_ping
+    info_auth_required
+    info_configured
+    info_default
+    info_names_the_account
+    info_of_no_auth_user
+    info_without_headers
+    max_connections
+    max_connections_none
+    max_control_line
+    max_control_line_default
+    max_payload
+    max_subscription_tokens
+    max_subscriptions
+    must_fail
+    must_fail_half_way
+    must_fail_quietly
+    no_responders
+    no_responders_rules
+    operations_of_other_peers
+    order_of_checks_of_pub
+    order_of_one_publisher
+    overlapping_subscriptions
+    permissions_allow_responses
+    permissions_allow_responses_beside_rules
+    permissions_default
+    permissions_deny_and_no_responders
+    permissions_deny_at_delivery
+    permissions_deny_in_queue_group
+    permissions_of_an_account
+    permissions_of_queues
+    permissions_publish
+    permissions_shorthand
+    permissions_subscribe
+    ping_interval
+    ping_pong
+    pub_any_payload
+    pub_any_subject
+    pub_carriage_return_inside
+    pub_empty_payload
+    pub_forms
+    pub_large_payload
+    pub_size_digits
+    pub_sizes_refused
+    pub_sub
+    queue_group
+    queue_group_member_leaves
+    queue_group_no_echo
+    queue_group_on_one_connection
+    queue_group_over_subjects
+    queue_groups_and_plain
+    request_reply
+    reserved_queue_group
+    reserved_replies
+    reserved_subjects
+    split_at_every_byte
+    split_between_reads
+    sub_duplicate_sid
+    sub_forms
+    sub_invalid_subjects
+    system_account
+    system_account_only
+    unsub
+    unsub_max
+    unsub_max_already_reached
+    unsub_max_forms
+    unsub_max_in_queue_group
+    unsub_max_of_own_messages
+    wildcard_characters_in_literals
+    wildcards
+}
+
+fn check(name: &str) {
+    let path = differential::folder().join(format!("{name}.script"));
+    let script = Script::load(&path).unwrap_or_else(|error| panic!("{error}"));
+    if Kind::Reference.program().is_ok_and(|program| program.is_none()) {
+        skip!("the reference server is not installed");
+    }
+    let play = |kind| differential::play(&script, kind).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
+    let comparison = differential::compare(&play(Kind::Reference), &play(Kind::Dunlin));
+    assert!(
+        !comparison.reference_hangs(),
+        "the reference does not do what {name} waits for\n{}",
+        comparison.side_by_side(150)
+    );
+    assert!(
+        comparison.is_equal(),
+        "{name}: transcripts differ\n{}",
+        comparison.side_by_side(150)
+    );
+}
