@@ -2,17 +2,14 @@
 //!
 //! Every client runs against Dunlin, and against the reference: a check that the reference fails is a wrong check.
 //! Nothing is simulated here. A client that is not installed is skipped by name.
-#![allow(clippy::disallowed_methods, reason = "real processes on a real machine")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stdout,
     reason = "only tests"
 )]
 
 mod cli;
-pub(crate) mod host;
 mod rust_client;
 
 use std::ffi::OsStr;
@@ -20,7 +17,10 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use host::{Kind, Server, tool};
+use dunlin_tests::paths;
+use dunlin_tests::server::Kind;
+
+use crate::host::{server, tool};
 
 /// What every program must report.
 const CHECKS: [&str; 10] = [
@@ -95,7 +95,7 @@ fn nats_py(kind: Kind) {
     let Some(python) = tool("py/bin/python") else {
         return;
     };
-    let script = host::source("interop/python/client.py");
+    let script = paths::source("interop/python/client.py");
     run(kind, &python, &[script.as_os_str()]);
 }
 
@@ -109,7 +109,7 @@ fn nats_js(kind: Kind) {
 
 /// Runs a client program to its end, restarts the server when it asks, and expects each check to be reported good once.
 fn run(kind: Kind, program: &Path, args: &[&OsStr]) {
-    let Some(mut server) = Server::start(kind) else {
+    let Some(mut server) = server(kind) else {
         return;
     };
     let mut client = Command::new(program)
@@ -123,7 +123,7 @@ fn run(kind: Kind, program: &Path, args: &[&OsStr]) {
     for line in BufReader::new(client.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         if line == "restart" {
-            server.restart();
+            server.restart().unwrap();
         } else {
             said.push(line);
         }

@@ -6,8 +6,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "only tests")]
 
 use dunlin_load::options::Options;
+use dunlin_tests::server::Kind;
 
-use crate::interop::host::{Kind, Server};
+use crate::host::server;
 
 // CORE-60, CORE-66 [TestNoRaceHighFanoutOrdering]
 #[test]
@@ -66,7 +67,7 @@ fn check(work: &str) {
 
 /// Returns how many deliveries were counted; 0 when the server is not installed.
 fn run(work: &str, kind: Kind) -> u64 {
-    let Some(server) = Server::start(kind) else {
+    let Some(server) = server(kind) else {
         return 0;
     };
     let url = server.url();

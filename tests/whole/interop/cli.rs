@@ -2,13 +2,16 @@
 //!
 //! The CLI does not tell when its subscription has reached the server. So each check publishes again and again until
 //! the subscriber has what it waits for and ends by itself.
+#![allow(clippy::disallowed_methods, reason = "a pipe is read beside the test")]
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 
-use super::host::{Kind, Server, tool};
+use dunlin_tests::server::{Kind, Server};
+
+use crate::host::{server, tool};
 
 /// How often something is tried. Each try takes the start of a process, so this ends a failing test after seconds.
 const TRIES: usize = 400;
@@ -16,7 +19,7 @@ const TRIES: usize = 400;
 /// Runs every check against a server of this kind.
 pub(super) fn check(kind: Kind) {
     let Some(program) = tool("nats") else { return };
-    let Some(mut server) = Server::start(kind) else {
+    let Some(mut server) = server(kind) else {
         return;
     };
     let home = tempfile::tempdir().unwrap();
@@ -127,7 +130,7 @@ fn reconnect(cli: &Cli, server: &mut Server) {
         })
     };
     assert!(arrives("before"), "the subscriber got nothing");
-    server.restart();
+    server.restart().unwrap();
     assert!(arrives("after"), "the subscriber did not come back");
 }
 

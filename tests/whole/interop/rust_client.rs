@@ -8,14 +8,16 @@ use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, RequestError
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
-use super::host::{Kind, Server};
+use dunlin_tests::server::{Kind, Server};
+
+use crate::host::server;
 
 /// How long anything may take that should come at once. Reached only by a failing test.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs every check against a server of this kind.
 pub(super) fn check(kind: Kind) {
-    let Some(mut server) = Server::start(kind) else {
+    let Some(mut server) = server(kind) else {
         return;
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -177,7 +179,7 @@ async fn reconnect(server: &mut Server) {
     let mut sub = client.subscribe("rs.reconnect").await.unwrap();
     until(&mut events, &Event::Connected).await;
     nothing_more(&client, &mut sub, "rs.reconnect").await;
-    server.restart();
+    server.restart().unwrap();
     until(&mut events, &Event::Disconnected).await;
     until(&mut events, &Event::Connected).await;
     client.publish("rs.reconnect", "again".into()).await.unwrap();
