@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How a file is opened.
@@ -23,6 +23,21 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the file system says.
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>>;
+
+    /// [`Disk::open`] with Unix permissions, e.g. `0o600`, for a file that this call makes; the umask lessens them,
+    /// and a file that exists keeps its own. A disk that knows no permissions ignores them.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn open_with_permissions(
+        &self,
+        path: &Path,
+        mode: OpenMode,
+        permissions: u32,
+    ) -> io::Result<Box<dyn DiskFile>> {
+        let _ = permissions;
+        self.open(path, mode)
+    }
 
     /// Makes a directory and its parents.
     ///
@@ -149,7 +164,17 @@ struct SystemFile {
 
 impl Disk for SystemDisk {
     fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Box<dyn DiskFile>> {
+        self.open_with_permissions(path, mode, 0o666)
+    }
+
+    fn open_with_permissions(
+        &self,
+        path: &Path,
+        mode: OpenMode,
+        permissions: u32,
+    ) -> io::Result<Box<dyn DiskFile>> {
         let mut options = OpenOptions::new();
+        options.mode(permissions);
         match mode {
             OpenMode::Read => options.read(true),
             OpenMode::ReadWrite => options.read(true).write(true).create(true).truncate(false),
@@ -190,6 +215,12 @@ impl Disk for SystemDisk {
         };
         OpenOptions::new().read(true).open(path)?.sync_all()
     }
+
+    /// Reads to the end rather than to the length: pipes and `/proc` have none.
+    #[expect(clippy::disallowed_methods, reason = "this is the seam")]
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
 }
 
 impl DiskFile for SystemFile {
@@ -218,5 +249,18 @@ impl DiskFile for SystemFile {
 
     fn lock(&self) -> io::Result<()> {
         self.file.try_lock().map_err(io::Error::from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // A configuration may come from a pipe, and the state of a process from /proc.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_file_without_a_length_is_read_to_its_end() {
+        let bytes = SystemDisk.read(Path::new("/proc/self/stat")).unwrap();
+        assert!(bytes.starts_with(std::process::id().to_string().as_bytes()), "{bytes:?}");
     }
 }
