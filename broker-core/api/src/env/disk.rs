@@ -261,6 +261,9 @@ mod tests {
     #[test]
     fn a_file_without_a_length_is_read_to_its_end() {
         let bytes = SystemDisk.read(Path::new("/proc/self/stat")).unwrap();
-        assert!(bytes.starts_with(std::process::id().to_string().as_bytes()), "{bytes:?}");
+        assert!(
+            bytes.starts_with(std::process::id().to_string().as_bytes()),
+            "{bytes:?}"
+        );
     }
 }
