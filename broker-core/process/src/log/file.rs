@@ -144,8 +144,8 @@ mod tests {
     fn a_file_past_its_limit_is_rotated_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let mut file = LogFile::open(path.clone(), 100, 0).unwrap();
-        for n in 0..5 {
+        let mut file = LogFile::open(path.clone(), 600, 0).unwrap();
+        for n in 0..22 {
             file.write(&format!("line {n} of thirty bytes, or so\n"), &FORMAT);
         }
         let backups = file.backups().unwrap();
@@ -156,7 +156,7 @@ mod tests {
             rest.starts_with("[1] [INF] Rotated log, backup saved as "),
             "{rest}"
         );
-        assert!(rest.ends_with("line 4 of thirty bytes, or so\n"), "{rest}");
+        assert!(rest.ends_with("line 21 of thirty bytes, or so\n"), "{rest}");
     }
 
     // CORE-139 [TestLogMaxArchives]
