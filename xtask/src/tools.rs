@@ -3,14 +3,12 @@
 //! Everything goes into `target/tools`, through the ordinary clients of the package registries. A tool whose toolchain
 //! is not on this machine is reported as missing and stops nothing: the tests that need it say that they are skipped.
 //! What is installed is written beside it, so that a second call does nothing and a changed pin installs anew.
-#![allow(
-    clippy::disallowed_methods,
-    reason = "a tool on the real machine: it has no `Env`"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use crate::output::say;
+use crate::project;
 
 /// One tool: what it is, which toolchain makes it, what it is made of.
 #[derive(Clone, Copy, Debug)]
@@ -93,6 +91,33 @@ pub(crate) const ALL: &[Tool] = &[
     },
 ];
 
+/// The command. What is missing is told, what failed is an error.
+///
+/// # Errors
+/// A toolchain is there, but did not make its tool.
+pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if !args.is_empty() {
+        return Err("tools takes no arguments".to_owned());
+    }
+    let mut failed = Vec::new();
+    for (tool, outcome) in install(&project::root(), &project::target()) {
+        let text = match outcome {
+            Outcome::Ready => "ready".to_owned(),
+            Outcome::Missing => format!("skipped, no {} on the path", tool.toolchain),
+            Outcome::Failed(reason) => {
+                failed.push(tool.name);
+                reason
+            }
+        };
+        say(&format!("{}: {text}", tool.name));
+    }
+    if failed.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("not installed: {}", failed.join(", ")))
+    }
+}
+
 /// Installs what is not there yet. `root` is the project's folder, `target` cargo's.
 pub(crate) fn install(root: &Path, target: &Path) -> Vec<(&'static Tool, Outcome)> {
     let place = Place {
@@ -130,26 +155,32 @@ impl Place {
         fs::create_dir_all(&self.tools).map_err(failed)?;
         match tool.recipe {
             Recipe::GoInstall(module) => {
-                run(Command::new("go")
-                    .args(["install", module])
-                    .env("GOBIN", &self.tools))?;
+                execute(
+                    Command::new("go")
+                        .args(["install", module])
+                        .env("GOBIN", &self.tools),
+                )?;
             }
             Recipe::GoBuild { folder, program } => {
                 let out = self.tools.join(program);
-                run(Command::new("go")
-                    .args(["build", "-o"])
-                    .arg(out)
-                    .arg(".")
-                    .current_dir(self.root.join(folder)))?;
+                execute(
+                    Command::new("go")
+                        .args(["build", "-o"])
+                        .arg(out)
+                        .arg(".")
+                        .current_dir(self.root.join(folder)),
+                )?;
             }
             Recipe::Python { requirements, folder } => {
                 let venv = self.tools.join(folder);
-                run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
+                execute(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv))?;
                 let pip = venv.join("bin/python");
                 let pins = self.root.join(requirements);
-                run(Command::new(pip)
-                    .args(["-m", "pip", "install", "--quiet", "--requirement"])
-                    .arg(pins))?;
+                execute(
+                    Command::new(pip)
+                        .args(["-m", "pip", "install", "--quiet", "--requirement"])
+                        .arg(pins),
+                )?;
             }
             Recipe::Node { sources, folder } => {
                 let folder = self.tools.join(folder);
@@ -166,7 +197,7 @@ impl Place {
                     "--no-fund",
                     "--silent",
                 ];
-                run(Command::new("npm").args(flags).current_dir(folder))?;
+                execute(Command::new("npm").args(flags).current_dir(folder))?;
             }
         }
         fs::write(&record, parts).map_err(failed)
@@ -220,7 +251,7 @@ fn on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|folder| folder.join(&name).is_file())
 }
 
-fn run(command: &mut Command) -> Result<(), String> {
+fn execute(command: &mut Command) -> Result<(), String> {
     let shown = format!("{command:?}");
     let output = command
         .stdin(Stdio::null())

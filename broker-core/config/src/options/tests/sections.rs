@@ -175,11 +175,11 @@ fn the_reference_page_is_made_of_the_comments() {
     .assert_eq(&page);
 }
 
-/// After a change of keys or comments: `UPDATE_EXPECT=1 cargo test -p dunlin-config`.
+/// After a change of keys or comments: `cargo xtask docs`.
 #[test]
 fn the_committed_reference_page_is_fresh_and_names_every_key() {
     let page = crate::reference_markdown();
-    expect_test::expect_file!["../../../../../conf/REFERENCE.md"].assert_eq(&page);
+    expect_test::expect_file!["../../../../../docs/configuration.md"].assert_eq(&page);
     for key in Config::keys() {
         assert!(page.contains(&format!("`{}`", key.name)), "{}", key.name);
     }

@@ -1,0 +1,136 @@
+//! The tests of this project, found in its sources.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use crate::project::{self, Package};
+use crate::source::{self, Items};
+
+/// Every test by its path, such as `dunlin_wire::client::tests::sub_has_an_optional_queue`, or
+/// `dunlin_tests::whole::interop::interop_nats_go` in a test binary; and every differential script.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tests {
+    /// Whether it is ignored.
+    functions: BTreeMap<String, bool>,
+    scripts: BTreeSet<String>,
+}
+
+impl Tests {
+    /// Why a test proves nothing. `None`: it exists and runs.
+    pub(super) fn problem(&self, name: &str) -> Option<String> {
+        let script = name
+            .strip_prefix("differential/")
+            .and_then(|rest| rest.strip_suffix(".script"));
+        let is_ignored = match script {
+            Some(script) => self.scripts.contains(script).then_some(false),
+            None => self.functions.get(name).copied(),
+        };
+        match is_ignored {
+            None => Some(format!("there is no test {name}")),
+            Some(true) => Some(format!("{name} is ignored")),
+            Some(false) => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(functions: &[(&str, bool)], scripts: &[&str]) -> Tests {
+        Tests {
+            functions: functions
+                .iter()
+                .map(|(name, ignored)| ((*name).to_owned(), *ignored))
+                .collect(),
+            scripts: scripts.iter().map(|name| (*name).to_owned()).collect(),
+        }
+    }
+}
+
+/// Finds all tests.
+pub(super) fn tests(root: &Path) -> Result<Tests, String> {
+    let mut tests = Tests {
+        scripts: dunlin_tests::differential::names()?.into_iter().collect(),
+        ..Tests::default()
+    };
+    for package in project::packages(root)? {
+        for (prefix, file) in targets(&package) {
+            if file.exists() {
+                let folder = file.parent().unwrap_or(root).to_path_buf();
+                walk(&file, &folder, &prefix, &mut tests)?;
+            }
+        }
+    }
+    Ok(tests)
+}
+
+/// The root files of a package with the path that its tests begin with.
+fn targets(package: &Package) -> Vec<(String, PathBuf)> {
+    let name = package.name.replace('-', "_");
+    let folder = &package.folder;
+    let mut targets = vec![
+        (name.clone(), folder.join("src/lib.rs")),
+        (name.clone(), folder.join("src/main.rs")),
+    ];
+    let own = package.manifest.get("test").and_then(toml::Value::as_array);
+    for test in own.into_iter().flatten() {
+        let field = |field: &str| test.get(field).and_then(toml::Value::as_str);
+        if let Some(target) = field("name") {
+            let path = field("path").map_or_else(|| format!("tests/{target}.rs"), str::to_owned);
+            targets.push((format!("{name}::{}", target.replace('-', "_")), folder.join(path)));
+        }
+    }
+    if own.is_none()
+        && let Ok(entries) = std::fs::read_dir(folder.join("tests"))
+    {
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if let (Some(target), true) = (path.file_stem(), path.extension().is_some_and(|end| end == "rs"))
+            {
+                targets.push((
+                    format!("{name}::{}", target.to_string_lossy().replace('-', "_")),
+                    path,
+                ));
+            }
+        }
+    }
+    targets
+}
+
+/// Collects the tests of a file and of the modules below it, which lie in `folder`.
+fn walk(file: &Path, folder: &Path, prefix: &str, tests: &mut Tests) -> Result<(), String> {
+    let items: Items = source::scan(&source::mask(&project::read(file)?));
+    for function in items.functions.iter().filter(|function| function.is_test()) {
+        let mut path = vec![prefix.to_owned()];
+        path.extend(function.modules.iter().cloned());
+        path.push(function.name.clone());
+        tests.functions.insert(path.join("::"), function.is_ignored());
+    }
+    for module in &items.file_modules {
+        let mut inner = folder.to_path_buf();
+        inner.extend(&module.modules);
+        let mut path = vec![prefix.to_owned()];
+        path.extend(module.modules.iter().cloned());
+        path.push(module.name.clone());
+        let below = inner.join(&module.name);
+        let candidates = [inner.join(format!("{}.rs", module.name)), below.join("mod.rs")];
+        // Neither is there: `#[path]`, or another platform's.
+        if let Some(file) = candidates.iter().find(|file| file.exists()) {
+            walk(file, &below, &path.join("::"), tests)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn tests_of_libraries_programs_and_test_binaries_are_found() {
+        let tests = super::tests(&crate::project::root()).unwrap();
+        for name in [
+            "xtask::parity::found::tests::tests_of_libraries_programs_and_test_binaries_are_found",
+            "dunlin_tests::connection::tests::frame_is_whole_with_its_payload_and_line_end",
+            "dunlin_tests::whole::interop::interop_nats_go",
+            "differential/pub_sub.script",
+        ] {
+            assert_eq!(tests.problem(name), None);
+        }
+        assert!(tests.problem("xtask::parity::report").is_some());
+    }
+}
