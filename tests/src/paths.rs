@@ -48,7 +48,7 @@ pub fn dunlin() -> Result<PathBuf, String> {
     static BUILT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     BUILT
         .get_or_init(|| match std::env::var_os("DUNLIN_BIN") {
-            Some(path) => Ok(PathBuf::from(path)),
+            Some(path) => std::path::absolute(path).map_err(|error| error.to_string()),
             None => build(),
         })
         .clone()

@@ -91,7 +91,9 @@ scripts! {
     permissions_publish
     permissions_shorthand
     permissions_subscribe
+    permissions_subscribe_full_wildcard
     ping_interval
+    ping_of_any_length
     ping_pong
     pub_any_payload
     pub_any_subject
@@ -136,15 +138,26 @@ fn check(name: &str) {
         skip!("the reference server is not installed");
     }
     let play = |kind| differential::play(&script, kind).unwrap_or_else(|error| panic!("{kind:?}: {error}"));
-    let comparison = differential::compare(&play(Kind::Reference), &play(Kind::Dunlin));
+    let (reference, dunlin) = (play(Kind::Reference), play(Kind::Dunlin));
+    let comparison = differential::compare(&reference, &dunlin);
+    let shown = comparison.side_by_side(150);
     assert!(
         !comparison.reference_hangs(),
-        "the reference does not do what {name} waits for\n{}",
-        comparison.side_by_side(150)
+        "the reference does not do what {name} waits for\n{shown}"
     );
-    assert!(
-        comparison.is_equal(),
-        "{name}: transcripts differ\n{}",
-        comparison.side_by_side(150)
-    );
+    match differential::deliberate(name) {
+        None => assert!(comparison.is_equal(), "{name}: transcripts differ\n{shown}"),
+        Some(deliberate) => {
+            assert!(
+                !comparison.is_equal(),
+                "{name}: differs no more, remove {name}.dunlin"
+            );
+            let wanted = differential::compare(&deliberate, &dunlin);
+            assert!(
+                wanted.is_equal(),
+                "{name}: not as in {name}.dunlin, shown on the left\n{}",
+                wanted.side_by_side(150)
+            );
+        }
+    }
 }

@@ -1,4 +1,6 @@
 //! `cargo xtask differ FILE..`: runs differential scripts and shows both transcripts side by side.
+//!
+//! `--record` writes Dunlin's transcript to `NAME.dunlin`: from then on the difference is deliberate.
 
 use std::path::Path;
 
@@ -15,8 +17,12 @@ const COLUMNS: usize = 160;
 /// # Errors
 /// A transcript differs, a script is wrong, or a server does not start.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    let (record, args) = match args.split_first() {
+        Some((flag, rest)) if flag == "--record" => (true, rest),
+        _ => (false, args),
+    };
     if args.is_empty() {
-        return Err("usage: cargo xtask differ FILE..".to_owned());
+        return Err("usage: cargo xtask differ [--record] FILE..".to_owned());
     }
     let columns = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
     let mut differing = Vec::new();
@@ -27,8 +33,15 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
         let script = Script::load(&path)?;
         let reference = differential::play(&script, Kind::Reference)?;
-        let comparison = differential::compare(&reference, &differential::play(&script, Kind::Dunlin)?);
+        let dunlin = differential::play(&script, Kind::Dunlin)?;
+        let comparison = differential::compare(&reference, &dunlin);
         say(&comparison.side_by_side(columns.unwrap_or(COLUMNS)));
+        if record {
+            let path = path.with_extension("dunlin");
+            std::fs::write(&path, format!("{}\n", dunlin.join("\n")))
+                .map_err(|error| format!("{}: {error}", path.display()))?;
+            continue;
+        }
         if comparison.reference_hangs() {
             differing.push(format!("{name} (the reference does not do what it waits for)"));
         } else if !comparison.is_equal() {

@@ -59,7 +59,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "differ",
-        help: "runs scripts against both servers, transcripts side by side: FILE..",
+        help: "runs scripts against both servers, transcripts side by side: [--record] FILE..",
         run: differ::run,
     },
     Command {

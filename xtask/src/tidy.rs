@@ -44,7 +44,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     }
     match problems.len() {
         0 => Ok(()),
-        count => Err(format!("{count} findings")),
+        count => Err(format!("not tidy: {count}")),
     }
 }
 

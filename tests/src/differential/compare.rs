@@ -63,14 +63,15 @@ impl Comparison {
     }
 
     /// Both beside each other, the reference on the left, in `columns` characters a line. Lines that differ are marked
-    /// with `|`; those that are longer than a half go on in the next row.
+    /// with `|` and shown whole, over several rows if need be; of others a row must do.
     pub fn side_by_side(&self, columns: usize) -> String {
         let half = (columns.saturating_sub(3) / 2).max(20);
         let mut text = format!("{:half$}   {}\n", "REFERENCE", "DUNLIN");
         for (left, right) in &self.rows {
             let mark = if left == right { ' ' } else { '|' };
-            let left = cut(left.as_deref().unwrap_or_default(), half);
-            let right = cut(right.as_deref().unwrap_or_default(), half);
+            let rows = if mark == ' ' { 1 } else { usize::MAX };
+            let left = cut(left.as_deref().unwrap_or_default(), half, rows);
+            let right = cut(right.as_deref().unwrap_or_default(), half, rows);
             for row in 0..left.len().max(right.len()) {
                 let part = |side: &[String]| side.get(row).cloned().unwrap_or_default();
                 let line = format!("{:half$} {mark} {}", part(&left), part(&right));
@@ -81,14 +82,15 @@ impl Comparison {
     }
 }
 
-/// A line in pieces of at most `width` characters; one piece if it is empty.
-fn cut(line: &str, width: usize) -> Vec<String> {
+/// A line in at most `rows` pieces of at most `width` characters; one piece if it is empty.
+fn cut(line: &str, width: usize, rows: usize) -> Vec<String> {
     let characters: Vec<char> = line.chars().collect();
     if characters.is_empty() {
         return vec![String::new()];
     }
     characters
         .chunks(width)
+        .take(rows)
         .map(|chunk| chunk.iter().collect())
         .collect()
 }
@@ -115,14 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn same_lines_are_equal_and_long_ones_go_on() {
-        let comparison = compare(&lines(&"x".repeat(25)), &lines(&"x".repeat(25)));
-        assert!(comparison.is_equal());
-        assert!(
-            comparison
-                .side_by_side(43)
-                .ends_with("\nxxxxx                  xxxxx\n")
-        );
+    fn long_lines_go_on_where_they_differ() {
+        let same = compare(&lines(&"x".repeat(25)), &lines(&"x".repeat(25)));
+        assert!(same.is_equal());
+        assert_eq!(same.side_by_side(43).lines().count(), 2);
+        let longer = compare(&lines(&"x".repeat(25)), &[]);
+        assert!(longer.side_by_side(43).ends_with("\nxxxxx                |\n"));
     }
 
     #[test]

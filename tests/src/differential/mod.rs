@@ -37,6 +37,12 @@ pub fn names() -> Result<Vec<String>, String> {
     Ok(names)
 }
 
+/// What Dunlin is known to do otherwise, on purpose: the transcript in `NAME.dunlin` beside the script. `None`: nothing.
+pub fn deliberate(name: &str) -> Option<Vec<String>> {
+    let text = std::fs::read_to_string(folder().join(format!("{name}.dunlin"))).ok()?;
+    Some(text.lines().map(str::to_owned).collect())
+}
+
 /// Runs a script against a fresh server of that kind.
 ///
 /// # Errors
