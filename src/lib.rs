@@ -189,6 +189,30 @@ impl Server {
     }
 }
 
+/// A broker without sockets, and the listener for NATS clients to hand byte streams to: for programs and tests that
+/// bring their own connections.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn assemble(
+    config: Arc<Config>,
+    registry: &Registry,
+    env: Env,
+    identity: ServerIdentity,
+) -> Result<(Broker, Arc<dyn Listener>), StartError> {
+    let assembly = Assembly {
+        registry,
+        setup: Setup {
+            env: &env,
+            config: &config,
+        },
+    };
+    let listener = assembly.built_in(CLIENT_LISTENER, Registry::listener)?;
+    let auth = assembly.auth()?;
+    let router = Arc::new(Router::new(env.clone(), identity, config, auth));
+    Ok((Broker::new(router), listener.into()))
+}
+
 /// Makes the plugins that a configuration names.
 struct Assembly<'a> {
     registry: &'a Registry,

@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::task::Poll;
 
 use parking_lot::Mutex;
@@ -144,6 +144,8 @@ pub struct Shard {
     id: usize,
     sessions: AtomicUsize,
     scratch: Mutex<Scratch>,
+    /// Outputs that panicked while they were flushed.
+    panics: AtomicU64,
 }
 
 impl Shard {
@@ -157,6 +159,7 @@ impl Shard {
             id,
             sessions: AtomicUsize::new(0),
             scratch: Mutex::new(scratch),
+            panics: AtomicU64::new(0),
         }
     }
 
@@ -168,6 +171,21 @@ impl Shard {
     /// Sessions that live here.
     pub fn sessions(&self) -> usize {
         self.sessions.load(Relaxed)
+    }
+
+    /// Outputs that panicked while they were flushed, since start.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Relaxed)
+    }
+
+    /// Flushes the turn under way.
+    fn flush(&self) {
+        let panics = {
+            let mut scratch = self.scratch.lock();
+            scratch.turn.flush();
+            scratch.turn.take_panics()
+        };
+        self.panics.fetch_add(panics, Relaxed);
     }
 
     /// Counts a session until the guard is dropped.
@@ -198,7 +216,7 @@ struct FlushGuard<'a>(&'a Shard);
 
 impl Drop for FlushGuard<'_> {
     fn drop(&mut self) {
-        self.0.scratch.lock().turn.flush();
+        self.0.flush();
     }
 }
 
@@ -208,7 +226,7 @@ struct FlushOnUnwind<'a>(&'a Shard);
 impl Drop for FlushOnUnwind<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.0.scratch.lock().turn.flush();
+            self.0.flush();
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The broker's way to a connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use dunlin_api::{CloseReason, SessionControl};
 use dunlin_net::output::Output;
@@ -10,15 +10,16 @@ use crate::info::InfoBase;
 
 /// Closes a connection, and tells its client that the server goes away.
 pub(crate) struct Control {
-    output: Arc<Output>,
+    /// Weak, as in the receiver.
+    output: Weak<Output>,
     /// What INFO is made of; there once the client has had its second INFO (CORE-16).
     info: Mutex<Option<(InfoBase, i64)>>,
 }
 
 impl Control {
-    pub(crate) fn new(output: Arc<Output>) -> Self {
+    pub(crate) fn new(output: &Arc<Output>) -> Self {
         Self {
-            output,
+            output: Arc::downgrade(output),
             info: Mutex::new(None),
         }
     }
@@ -31,7 +32,9 @@ impl Control {
 
 impl SessionControl for Control {
     fn close(&self, reason: CloseReason) {
-        self.output.close(reason);
+        if let Some(output) = self.output.upgrade() {
+            output.close(reason);
+        }
     }
 
     fn announce_lame_duck(&self) {
@@ -40,8 +43,8 @@ impl SessionControl for Control {
             .lock()
             .as_ref()
             .map(|(base, max_payload)| base.lame_duck(*max_payload));
-        if let Some(info) = info {
-            self.output.send(&info.info_line());
+        if let (Some(info), Some(output)) = (info, self.output.upgrade()) {
+            output.send(&info.info_line());
         }
     }
 }

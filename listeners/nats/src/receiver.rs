@@ -1,7 +1,7 @@
 //! What a NATS client gets: messages as `MSG` and `HMSG` lines in its output.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
 
 use dunlin_api::{Deliver, Delivery, Message, Turn};
 use dunlin_net::output::{Appender, Output};
@@ -10,15 +10,16 @@ use dunlin_wire::{Arg, Content, Sink};
 
 /// Encodes deliveries for one client.
 pub(crate) struct Receiver {
-    output: Arc<Output>,
+    /// Weak, so that a route that somebody still caches does not keep the socket of a client that has gone.
+    output: Weak<Output>,
     /// Whether the client takes headers; without, it gets the payload alone (CORE-58).
     headers: AtomicBool,
 }
 
 impl Receiver {
-    pub(crate) fn new(output: Arc<Output>) -> Self {
+    pub(crate) fn new(output: &Arc<Output>) -> Self {
         Self {
-            output,
+            output: Arc::downgrade(output),
             headers: AtomicBool::new(false),
         }
     }
@@ -30,6 +31,9 @@ impl Receiver {
 
 impl Deliver for Receiver {
     fn deliver(&self, delivery: &Delivery<'_>, turn: &mut Turn) -> usize {
+        let Some(output) = self.output.upgrade() else {
+            return 0;
+        };
         let subject = Arg::new(delivery.subject.as_bytes());
         let (Some(subject), Some(sid)) = (subject, Arg::new(delivery.sid.as_bytes())) else {
             return 0;
@@ -46,11 +50,14 @@ impl Deliver for Receiver {
                 })
                 .count()
         };
-        self.output.append(turn, encode).unwrap_or(0)
+        output.append(turn, encode).unwrap_or(0)
     }
 
     fn accepted(&self, turn: &mut Turn) {
-        self.output.append(turn, |appender| {
+        let Some(output) = self.output.upgrade() else {
+            return;
+        };
+        output.append(turn, |appender| {
             appender.put(write::OK);
             appender.commit()
         });

@@ -155,9 +155,9 @@ impl Env {
         execution::note_panic(self, what, panic);
     }
 
-    /// Panics caught since start, in tasks, jobs and receivers.
+    /// Panics caught since start, in tasks, jobs, receivers and outputs.
     pub fn panics(&self) -> u64 {
-        self.parts.execution.panics()
+        self.parts.execution.panics() + self.shards().iter().map(|shard| shard.panics()).sum::<u64>()
     }
 
     pub(crate) fn execution(&self) -> &dyn Execution {

@@ -235,6 +235,11 @@ impl Drop for HolderGuard<'_> {
     fn drop(&mut self) {
         self.0.queue.with(|queue| queue.fail(CloseReason::InternalError));
         self.0.stream.shutdown();
+        let peer = self.0.stream.peer();
+        self.0
+            .env
+            .log()
+            .error(format_args!("{peer} - the output panicked and was closed"));
     }
 }
 

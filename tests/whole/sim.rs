@@ -1,0 +1,161 @@
+//! Brokers in one thread on a simulated network, and raw clients for them.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use dunlin::Server;
+use dunlin_api::config::{Config, Format, MapSource};
+use dunlin_api::{ByteStream, Env, Logger, Network, Registry, ServerIdentity, readable, writable};
+use dunlin_net::sim::{SimWorld, sim_env};
+
+/// Where simulated brokers listen.
+pub(crate) const PORT: u16 = 4222;
+
+/// The address of simulated host `n`.
+pub(crate) fn host(n: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, n))
+}
+
+/// A broker on its own host.
+pub(crate) struct Broker {
+    pub(crate) server: Server,
+    pub(crate) env: Env,
+    pub(crate) ip: IpAddr,
+}
+
+/// Starts a broker at `ip` with a configuration in TOML. Its log goes nowhere.
+pub(crate) async fn start(world: &SimWorld, ip: IpAddr, toml: &str) -> Broker {
+    let source = MapSource::new();
+    let loaded = Config::load_content(toml.as_bytes(), "test.toml", Format::Toml, &source);
+    let config = Arc::new(loaded.expect("a valid configuration").config);
+    config.validate().expect("a valid configuration");
+    let env = sim_env(u64::from(PORT), world.host(ip), Logger::silent());
+    let mut registry = Registry::new();
+    dunlin_builtin::register(&mut registry).expect("distinct names");
+    let identity = ServerIdentity {
+        id: format!("SERVER{ip}"),
+        name: format!("server-{ip}"),
+        version: dunlin::NATS_LEVEL,
+        xkey: String::new(),
+    };
+    let server = Server::start(config, &registry, env.clone(), identity)
+        .await
+        .expect("starts");
+    Broker { server, env, ip }
+}
+
+/// A raw client: sends bytes, and waits for bytes.
+pub(crate) struct Client {
+    stream: ByteStream,
+    received: Vec<u8>,
+}
+
+impl Client {
+    /// Connects from host `from` and reads INFO.
+    pub(crate) async fn connect(world: &SimWorld, from: IpAddr, to: SocketAddr) -> Self {
+        let stream = world.host(from).connect(to).await.expect("connects");
+        Self {
+            stream,
+            received: Vec::new(),
+        }
+    }
+
+    /// Connects to a broker, says CONNECT without verbosity, and waits until that is done.
+    pub(crate) async fn log_in(world: &SimWorld, from: IpAddr, broker: &Broker) -> Self {
+        let mut client = Self::connect(world, from, SocketAddr::new(broker.ip, PORT)).await;
+        client
+            .send("CONNECT {\"verbose\":false,\"pedantic\":false}\r\nPING\r\n")
+            .await;
+        client.expect("PONG\r\n").await;
+        client
+    }
+
+    /// Sends everything.
+    pub(crate) async fn send(&self, text: &str) {
+        let mut bytes = text.as_bytes();
+        while !bytes.is_empty() {
+            match self.stream.try_write_vectored(&[IoSlice::new(bytes)]) {
+                Ok(count) => bytes = &bytes[count..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    writable(self.stream.as_ref()).await.expect("open");
+                }
+                Err(error) => panic!("cannot send: {error}"),
+            }
+        }
+    }
+
+    /// Reads once; false at the end.
+    async fn read(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        loop {
+            if readable(self.stream.as_ref()).await.is_err() {
+                return false;
+            }
+            match self.stream.try_read(&mut buffer) {
+                Ok(0) => return false,
+                Ok(count) => {
+                    self.received.extend_from_slice(&buffer[..count]);
+                    return true;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Waits for `text`, and returns everything up to its end.
+    pub(crate) async fn expect(&mut self, text: &str) -> String {
+        loop {
+            let found = self
+                .received
+                .windows(text.len())
+                .position(|window| window == text.as_bytes());
+            if let Some(at) = found {
+                let rest = self.received.split_off(at + text.len());
+                let before = std::mem::replace(&mut self.received, rest);
+                return String::from_utf8_lossy(&before).into_owned();
+            }
+            let so_far = String::from_utf8_lossy(&self.received).into_owned();
+            assert!(
+                self.read().await,
+                "the connection ended before {text:?}; received {so_far:?}"
+            );
+        }
+    }
+
+    /// Waits for `text` alone; false when the connection ends instead.
+    pub(crate) async fn expect_or_end(&mut self, text: &str) -> bool {
+        while self.received.len() < text.len() {
+            if !self.read().await {
+                return false;
+            }
+        }
+        assert_eq!(String::from_utf8_lossy(&self.received), text);
+        self.received.clear();
+        true
+    }
+
+    /// PING, PONG: everything sent before has been dealt with. Returns what came before the PONG.
+    pub(crate) async fn sync(&mut self) -> String {
+        self.send("PING\r\n").await;
+        let mut before = self.expect("PONG\r\n").await;
+        before.truncate(before.len() - "PONG\r\n".len());
+        before
+    }
+
+    /// Waits for the end of the connection.
+    pub(crate) async fn expect_end(&mut self) -> String {
+        while self.read().await {}
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+}
+
+/// Runs a test on one thread with paused time.
+pub(crate) fn run<F: Future>(test: impl FnOnce() -> F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build();
+    runtime.expect("a runtime").block_on(async { test().await })
+}

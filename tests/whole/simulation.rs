@@ -1,0 +1,160 @@
+//! Whole brokers in one thread: many sessions, cut bytes, lost connections, paused time.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use dunlin_net::sim::{LinkRules, SimWorld};
+
+use crate::sim::{self, Client, PORT, host};
+
+const BROKERS: u8 = 3;
+const CLIENTS: usize = 50;
+const ROUNDS: usize = 20;
+
+/// 50 clients on 3 brokers, every byte stream cut at random: each client gets what its broker's others publish, whole and
+/// in order. The seed is printed with a failure.
+#[test]
+fn fifty_clients_on_three_brokers_get_every_message_in_order() {
+    for seed in [1, 2, 3] {
+        sim::run(|| exchange(seed));
+    }
+}
+
+async fn exchange(seed: u64) {
+    let world = SimWorld::new(seed);
+    let mut brokers = Vec::new();
+    for n in 1..=BROKERS {
+        let rules = LinkRules {
+            chunk: 700,
+            jitter: Duration::from_millis(3),
+            ..LinkRules::default()
+        };
+        world.link(host(100), host(n), rules);
+        brokers.push(sim::start(&world, host(n), "").await);
+    }
+    let mut clients = Vec::new();
+    for n in 0..CLIENTS {
+        let mut client = Client::log_in(&world, host(100), &brokers[n % brokers.len()]).await;
+        client.send("SUB news.> 1\r\n").await;
+        client.sync().await;
+        clients.push(client);
+    }
+    for round in 0..ROUNDS {
+        for (n, client) in clients.iter().enumerate().take(usize::from(BROKERS)) {
+            client
+                .send(&format!("PUB news.{n} {}\r\nround {round:04}\r\n", 10))
+                .await;
+        }
+    }
+    for (n, client) in clients.iter_mut().enumerate() {
+        for round in 0..ROUNDS {
+            let got = client.expect(&format!("round {round:04}\r\n")).await;
+            let wanted = format!(
+                "MSG news.{} 1 10\r\nround {round:04}\r\n",
+                n % usize::from(BROKERS)
+            );
+            assert_eq!(got, wanted, "seed {seed}, client {n}");
+        }
+    }
+    for broker in &brokers {
+        let totals = broker.server.totals();
+        assert_eq!(totals.traffic.in_messages, ROUNDS as u64, "seed {seed}");
+        assert_eq!(
+            totals.traffic.out_messages,
+            (ROUNDS * totals.connections) as u64,
+            "seed {seed}"
+        );
+        assert_eq!(broker.env.panics(), 0);
+    }
+}
+
+// CORE-51 [TestClientRemoveSubsOnDisconnect]
+#[test]
+fn a_lost_connection_takes_its_subscriptions_with_it() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "").await;
+        let mut lost = Client::log_in(&world, host(50), &broker).await;
+        lost.send("SUB a 1\r\nSUB b q 2\r\n").await;
+        lost.sync().await;
+        let mut other = Client::log_in(&world, host(51), &broker).await;
+        assert_eq!(broker.server.totals().subscriptions, 2);
+        world.reset_all(host(50));
+        lost.expect_end().await;
+        while broker.server.totals().connections > 1 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(broker.server.totals().subscriptions, 0);
+        other.sync().await;
+    });
+}
+
+// CORE-78 [TestPing]
+#[test]
+fn a_client_that_answers_no_ping_is_closed_as_stale() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "ping_interval = \"10s\"\nping_max = 2\n").await;
+        let mut silent = Client::log_in(&world, host(50), &broker).await;
+        let end = silent.expect_end().await;
+        assert_eq!(end, "PING\r\nPING\r\n-ERR 'Stale Connection'\r\n");
+    });
+}
+
+// CORE-7 [TestAuthorizationTimeout]
+#[test]
+fn a_connection_that_does_not_log_in_is_closed_in_time() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let config = "[authorization]\nuser = \"joe\"\npass = \"secret\"\ntimeout = 3\n";
+        let broker = sim::start(&world, host(1), config).await;
+        let start = tokio::time::Instant::now();
+        let mut silent = Client::connect(&world, host(50), SocketAddr::new(broker.ip, PORT)).await;
+        let end = silent.expect_end().await;
+        assert!(end.ends_with("-ERR 'Authentication Timeout'\r\n"), "{end}");
+        let waited = start.elapsed();
+        assert!(
+            waited >= Duration::from_secs(3) && waited < Duration::from_secs(4),
+            "simulated {waited:?}"
+        );
+    });
+}
+
+// CORE-68 [TestNoRaceWriteDeadline]: a peer behind a partition neither holds up others nor stays for ever.
+#[test]
+fn a_receiver_that_takes_nothing_is_closed_at_its_write_deadline() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "write_deadline = \"5s\"\n").await;
+        let slow = Client::log_in(&world, host(50), &broker).await;
+        slow.send("SUB big 1\r\n").await;
+        let mut publisher = Client::log_in(&world, host(51), &broker).await;
+        while broker.server.totals().subscriptions == 0 {
+            tokio::task::yield_now().await;
+        }
+        world.partition(host(1), host(50));
+        let payload = "x".repeat(100_000);
+        for _ in 0..3 {
+            publisher.send(&format!("PUB big 100000\r\n{payload}\r\n")).await;
+        }
+        publisher.sync().await;
+        assert_eq!(broker.server.totals().connections, 2);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        assert_eq!(broker.server.totals().connections, 1);
+        publisher.sync().await;
+    });
+}
+
+// CORE-87 [TestStartupAndShutdown]
+#[test]
+fn a_stop_ends_every_session_and_frees_the_port() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "").await;
+        let mut client = Client::log_in(&world, host(50), &broker).await;
+        broker.server.stop().await;
+        client.expect_end().await;
+        let again = sim::start(&world, host(1), "").await;
+        Client::log_in(&world, host(50), &again).await.sync().await;
+    });
+}
