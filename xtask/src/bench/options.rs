@@ -60,9 +60,9 @@ impl Options {
                 .ok_or_else(|| format!("{flag} needs a value, or is no option\n\n{USAGE}"))?;
             let wrong = |what: &str| format!("{flag}: {value:?} is {what}");
             match flag.as_str() {
-                "--vs" => options.reference = Some(value.into()),
-                "--dunlin" => options.dunlin = Some(value.into()),
-                "--nats" => options.nats = Some(value.into()),
+                "--vs" => options.reference = Some(absolute(value)),
+                "--dunlin" => options.dunlin = Some(absolute(value)),
+                "--nats" => options.nats = Some(absolute(value)),
                 "--only" => options.only = Some(value.clone()),
                 "--json" => options.json = Some(value.into()),
                 "--rounds" => {
@@ -88,4 +88,9 @@ impl Options {
             .join("release")
             .join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
     }
+}
+
+/// Programs are started in a folder of their own, so where they are must not depend on it.
+fn absolute(path: &str) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.into())
 }
