@@ -1,7 +1,7 @@
 //! The broker as a process: command line, configuration, log, signals. Everything else is assembly ([`dunlin::Server`]).
 
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,14 +13,17 @@ use dunlin_api::{
     Env, EnvParts, Logger, Registry, ServerIdentity, Shards, SystemClock, SystemDisk, SystemRandom,
 };
 use dunlin_net::TcpNetwork;
-use dunlin_process::cli::{self, Command, Flags, USAGE};
+use dunlin_process::cli::{self, Command, Flags, TLS_HELP, USAGE};
 use dunlin_process::files::{PortsFile, write_pid_file};
-use dunlin_process::log::{LineFormat, Log, Target};
+use dunlin_process::log::{LineFormat, Log, LogError, Target};
 use dunlin_process::signals::{Signal, Signals};
 use dunlin_process::{ProcessSource, identity, limits, panics};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments = std::env::args_os().skip(1);
+    let arguments: Vec<String> = arguments
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     match cli::parse(&arguments) {
         Ok(command) => obey(command),
         Err(error) if error.shows_usage() => {
@@ -38,11 +41,12 @@ fn obey(command: Command) -> ExitCode {
         Command::Test(flags) => test(&flags),
         Command::Version => say(&format!("dunlin: v{VERSION} (nats-server: v{NATS_LEVEL})\n")),
         Command::Help => say(USAGE),
+        Command::HelpTls => say(TLS_HELP),
         Command::Plugins => match registry() {
             Ok(registry) => say(&list_plugins(&registry)),
             Err(error) => refuse(&error),
         },
-        Command::Signal { name, target } => match cli::send_signal(&name, &target) {
+        Command::Signal { name, target } => match cli::send_signal(&name, &target, &SystemDisk) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => refuse(&error),
         },
@@ -146,13 +150,15 @@ fn run(flags: &Flags) -> ExitCode {
         Ok(loaded) => loaded,
         Err(error) => return refuse_configuration(&error),
     };
-    flags.apply(&mut loaded.config);
+    if let Err(error) = flags.apply(&mut loaded.config) {
+        return refuse(&error);
+    }
     if let Err(error) = loaded.config.validate() {
         return refuse(&error);
     }
     let log = match start_log(&loaded.config) {
         Ok(log) => log,
-        Err(error) => return refuse(&format_args!("cannot open the log: {error}")),
+        Err(error) => return refuse(&error),
     };
     let logger = Logger::new(log.clone());
     logger.set_levels(loaded.config.debug, loaded.config.trace);
@@ -161,7 +167,7 @@ fn run(flags: &Flags) -> ExitCode {
     if let Err(error) = &outcome {
         logger.fatal(format_args!("{error}"));
     }
-    log.flush();
+    log.close();
     if outcome.is_ok() {
         ExitCode::SUCCESS
     } else {
@@ -169,22 +175,10 @@ fn run(flags: &Flags) -> ExitCode {
     }
 }
 
-fn start_log(config: &Config) -> io::Result<Arc<Log>> {
-    let target = match &config.log_file {
-        Some(path) => Target::File {
-            path: path.into(),
-            size_limit: config.log_size_limit,
-            max_files: config.log_max_num,
-        },
-        None => Target::Stderr,
-    };
-    let format = LineFormat {
-        pid: std::process::id(),
-        time: config.logtime,
-        utc: config.logtime_utc,
-        colours: target == Target::Stderr && io::stderr().is_terminal(),
-    };
-    Log::start(target, format, Box::new(SystemClock))
+fn start_log(config: &Config) -> Result<Arc<Log>, LogError> {
+    let target = Target::of(config);
+    let format = LineFormat::of(config, &target);
+    Log::start(target, format, Box::new(SystemClock), Arc::new(SystemDisk))
 }
 
 type Failure = Box<dyn std::error::Error>;
@@ -283,31 +277,42 @@ async fn live(
     logger: &Logger,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen(logger.clone())?;
-    if let Some(path) = &config.pid_file {
-        write_pid_file(Path::new(path)).map_err(|error| format!("Could not write pidfile: {error}"))?;
+    if let Some(path) = config.pid_file.as_ref().filter(|path| !path.is_empty()) {
+        write_pid_file(&SystemDisk, Path::new(path))
+            .map_err(|error| format!("Could not write pidfile: {error}"))?;
     }
     let server = Server::start(config.clone(), registry, env, identity).await?;
     describe(&config, logger);
     logger.notice(format_args!("Server is ready"));
-    let endpoints = server.endpoints();
-    let reached: Vec<_> = endpoints
-        .iter()
-        .map(|(endpoint, at)| (endpoint.scheme, *at))
-        .collect();
-    let ports_file = match &config.ports_file_dir {
-        Some(folder) => Some(PortsFile::write(Path::new(folder), &reached)?),
-        None => None,
-    };
+    let ports_file = write_ports_file(&config, &server, logger);
     wait_for_end(&config, &server, &mut signals, log, logger).await;
     logger.notice(format_args!("Initiating Shutdown..."));
     tokio::select! {
         biased;
         () = server.stop() => {}
-        () = signals.stop() => logger.warn(format_args!("Stopping at once")),
+        _ = signals.stop() => logger.warn(format_args!("Stopping at once")),
     }
     drop(ports_file);
     logger.notice(format_args!("Server Exiting.."));
     Ok(())
+}
+
+/// The ports file, where one is wanted. A broker that cannot write it serves all the same.
+fn write_ports_file(config: &Config, server: &Server, logger: &Logger) -> Option<PortsFile> {
+    let folder = Path::new(
+        config
+            .ports_file_dir
+            .as_ref()
+            .filter(|folder| !folder.is_empty())?,
+    );
+    let file = PortsFile::write(Arc::new(SystemDisk), folder, &server.endpoints());
+    file.inspect_err(|error| {
+        logger.error(format_args!(
+            "Error writing ports file ({}): {error}",
+            folder.display()
+        ))
+    })
+    .ok()
 }
 
 /// Minds signals until one asks to stop.
@@ -315,11 +320,7 @@ async fn wait_for_end(config: &Config, server: &Server, signals: &mut Signals, l
     loop {
         match signals.next().await {
             Signal::Interrupt | Signal::Terminate => return,
-            Signal::ReopenLog => match log.reopen() {
-                Ok(true) => logger.notice(format_args!("File log re-opened")),
-                Ok(false) => logger.notice(format_args!("File log re-open ignored, not a file logger")),
-                Err(error) => logger.error(format_args!("File log could not be re-opened: {error}")),
-            },
+            Signal::ReopenLog => log.reopen(),
             Signal::Reload => logger.error(format_args!(
                 "Failed to reload server configuration: this version of Dunlin cannot reload; restart it instead"
             )),

@@ -11,6 +11,7 @@ pub mod log;
 pub mod panics;
 pub mod signals;
 
+mod errno;
 mod source;
 
 pub use source::ProcessSource;

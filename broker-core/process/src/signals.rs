@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 pub enum Signal {
     /// INT: stop.
     Interrupt,
-    /// TERM: stop.
+    /// TERM: stop, unless a lame duck is about to.
     Terminate,
     /// HUP: read the configuration again.
     Reload,
@@ -21,6 +21,11 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// Whether it asks the broker to stop.
+    pub fn stops(self) -> bool {
+        matches!(self, Self::Interrupt | Self::Terminate)
+    }
+
     /// The name in the log line.
     fn name(self) -> &'static str {
         match self {
@@ -33,7 +38,8 @@ impl Signal {
     }
 }
 
-/// The signals that the broker minds, from now on; the process no longer ends by them.
+/// The signals that the broker minds, as a stream. From [`Signals::listen`] on the process no longer ends by them, not
+/// even once the stream is dropped.
 pub struct Signals {
     logger: Logger,
     interrupt: Stream,
@@ -44,7 +50,7 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Starts minding signals.
+    /// Starts minding signals, in a tokio runtime with I/O.
     ///
     /// # Errors
     /// The system refuses.
@@ -59,7 +65,8 @@ impl Signals {
         })
     }
 
-    /// Waits for the next one, and logs it.
+    /// Waits for the next one, and logs it. Equal ones that come before they are asked for count once; those that stop
+    /// come first. Cancel-safe.
     pub async fn next(&mut self) -> Signal {
         let signal = tokio::select! {
             biased;
@@ -74,8 +81,51 @@ impl Signals {
         signal
     }
 
-    /// Waits for one that asks to stop: a second one while the broker stops ends the process at once.
-    pub async fn stop(&mut self) {
-        while !matches!(self.next().await, Signal::Interrupt | Signal::Terminate) {}
+    /// Waits for one that asks to stop. Raced against the stopping itself, it lets a second INT or TERM end the process
+    /// at once: nothing that was acknowledged is lost by that. Cancel-safe.
+    pub async fn stop(&mut self) -> Signal {
+        loop {
+            let signal = self.next().await;
+            if signal.stops() {
+                return signal;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal as Raw, getpid, kill_process};
+
+    use super::*;
+    use crate::log::memory_sink;
+
+    // One test, since signals are the whole process's.
+    // CORE-136 [TestSignalInterruptHasSuccessfulExit, TestSignalTermHasSuccessfulExit]
+    #[tokio::test]
+    async fn each_signal_has_its_meaning_and_its_line() {
+        let sink = memory_sink();
+        let mut signals = Signals::listen(Logger::new(sink.clone())).unwrap();
+        let send = |raw| kill_process(getpid(), raw).unwrap();
+        for (raw, signal, name) in [
+            (Raw::INT, Signal::Interrupt, "interrupt"),
+            (Raw::TERM, Signal::Terminate, "terminated"),
+            (Raw::HUP, Signal::Reload, "hangup"),
+            (Raw::USR1, Signal::ReopenLog, "user defined signal 1"),
+            (Raw::USR2, Signal::LameDuck, "user defined signal 2"),
+        ] {
+            send(raw);
+            assert_eq!(signals.next().await, signal);
+            assert_eq!(sink.take(), [format!("[INF] Trapped \"{name}\" signal")]);
+        }
+        send(Raw::USR1);
+        assert_eq!(
+            signals.next().await,
+            Signal::ReopenLog,
+            "a stream serves more than once"
+        );
+        send(Raw::HUP);
+        send(Raw::TERM);
+        assert_eq!(signals.stop().await, Signal::Terminate);
     }
 }

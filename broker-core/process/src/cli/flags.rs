@@ -1,30 +1,36 @@
-//! The flags, and what they do to a configuration.
+//! The table of flags, and Go's way of reading their values.
 
 use std::slice::Iter;
 
-use dunlin_config::{Authorization, Config, ConfigSection, Secret};
+use dunlin_config::Secret;
 
 use super::CliError;
 
-/// What the flags say; `None` where a flag is absent, so that an explicit `false` is known (CORE-130).
+/// What the flags say; `None` where a flag is absent, so that an explicit `false` or empty value is known (CORE-130).
+/// Where a flag is repeated, the last one counts.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "each field is the flag of the same name; see USAGE")]
 pub struct Flags {
     pub config: Option<String>,
     pub host: Option<String>,
-    pub port: Option<i32>,
+    pub port: Option<i64>,
     pub name: Option<String>,
     pub client_advertise: Option<String>,
     pub pid_file: Option<String>,
     pub ports_file_dir: Option<String>,
     pub log_file: Option<String>,
-    pub log_size_limit: Option<u64>,
+    pub log_size_limit: Option<i64>,
     pub logtime: Option<bool>,
     pub logtime_utc: Option<bool>,
-    pub max_traced_msg_len: Option<u64>,
+    pub max_traced_msg_len: Option<i64>,
     pub debug: Option<bool>,
     pub trace: Option<bool>,
-    pub trace_verbose: Option<bool>,
+    /// `-DV`
+    pub debug_and_trace: Option<bool>,
+    /// `-DVV`
+    pub debug_and_verbose_trace: Option<bool>,
+    /// `-VV`
+    pub verbose_trace: Option<bool>,
     pub user: Option<String>,
     pub pass: Option<Secret>,
     pub auth: Option<Secret>,
@@ -32,10 +38,18 @@ pub struct Flags {
     pub test: bool,
     pub version: bool,
     pub help: bool,
+    pub help_tls: bool,
     /// Flags given whose feature this version lacks, and whose neglect would change what the broker does.
-    pub unavailable: Vec<(String, &'static str)>,
+    pub unavailable: Vec<(&'static str, &'static str)>,
     /// Flags given that have no effect yet, and do no harm.
-    pub without_effect: Vec<String>,
+    pub without_effect: Vec<&'static str>,
+}
+
+/// How a flag reads its value, and where it puts it.
+enum Slot {
+    Bool(fn(&mut Flags, bool)),
+    Int(fn(&mut Flags, i64)),
+    Text(fn(&mut Flags, String)),
 }
 
 impl Flags {
@@ -46,145 +60,120 @@ impl Flags {
         value: Option<&str>,
         rest: &mut Iter<'_, String>,
     ) -> Result<(), CliError> {
-        match name {
-            "D" | "debug" => self.debug = Some(boolean(name, value)?),
-            "V" | "trace" => self.trace = Some(boolean(name, value)?),
-            "VV" => (self.trace, self.trace_verbose) = twice(boolean(name, value)?),
-            "DV" => (self.debug, self.trace) = twice(boolean(name, value)?),
-            "DVV" => {
-                (self.debug, self.trace) = twice(boolean(name, value)?);
-                self.trace_verbose = self.trace;
-            }
-            "T" | "logtime" => self.logtime = Some(boolean(name, value)?),
-            "logtime_utc" => self.logtime_utc = Some(boolean(name, value)?),
-            "t" => self.test = boolean(name, value)?,
-            "v" | "version" => self.version = boolean(name, value)?,
-            "h" | "help" | "help_tls" => self.help = boolean(name, value)?,
-            _ => return self.set_value(name, value, rest),
-        }
-        Ok(())
-    }
-
-    fn set_value(
-        &mut self,
-        name: &str,
-        value: Option<&str>,
-        rest: &mut Iter<'_, String>,
-    ) -> Result<(), CliError> {
-        let mut text = || take(name, value, rest);
-        match name {
-            "c" | "config" => self.config = Some(text()?),
-            "a" | "addr" | "net" => self.host = Some(text()?),
-            "p" | "port" => self.port = Some(number(name, &text()?)?),
-            "n" | "name" | "server_name" => self.name = Some(text()?),
-            "client_advertise" => self.client_advertise = Some(text()?),
-            "P" | "pid" => self.pid_file = Some(text()?),
-            "ports_file_dir" => self.ports_file_dir = Some(text()?),
-            "l" | "log" => self.log_file = Some(text()?),
-            "log_size_limit" => self.log_size_limit = Some(number(name, &text()?)?),
-            "max_traced_msg_len" => self.max_traced_msg_len = Some(number(name, &text()?)?),
-            "user" => self.user = Some(text()?),
-            "pass" => self.pass = Some(Secret::new(text()?)),
-            "auth" => self.auth = Some(Secret::new(text()?)),
-            "sl" | "signal" => self.signal = Some(text()?),
-            _ => return self.set_other(name, value, rest),
-        }
-        Ok(())
-    }
-
-    /// Flags of features that are still to come.
-    fn set_other(
-        &mut self,
-        name: &str,
-        value: Option<&str>,
-        rest: &mut Iter<'_, String>,
-    ) -> Result<(), CliError> {
-        let feature = match name {
-            "js" | "jetstream" | "tls" | "tlsverify" | "s" | "syslog" | "no_advertise" => {
-                if !boolean(name, value)? {
-                    return Ok(());
-                }
-                match name {
-                    "js" | "jetstream" => Some("JetStream"),
-                    "tls" | "tlsverify" => Some("TLS"),
-                    "s" | "syslog" => Some("syslog"),
-                    _ => None,
-                }
-            }
-            "tlscert" | "tlskey" | "tlscacert" => take(name, value, rest).map(|_| Some("TLS"))?,
-            "r" | "remote_syslog" => take(name, value, rest).map(|_| Some("syslog"))?,
-            "routes" | "cluster" | "cluster_listen" => take(name, value, rest).map(|_| Some("clustering"))?,
-            "sd" | "store_dir" | "cluster_name" | "cluster_advertise" | "connect_retries" | "profile"
-            | "m" | "http_port" | "ms" | "https_port" => take(name, value, rest).map(|_| None)?,
-            _ => return Err(CliError::UnknownFlag(name.to_owned())),
+        let slot = available(name)
+            .or_else(|| without_feature(name))
+            .or_else(|| without_effect(name))
+            .ok_or_else(|| CliError::UnknownFlag(name.to_owned()))?;
+        let mut text = || {
+            value
+                .map(str::to_owned)
+                .or_else(|| rest.next().cloned())
+                .ok_or_else(|| CliError::MissingValue(name.to_owned()))
         };
-        match feature {
-            Some(feature) => self.unavailable.push((name.to_owned(), feature)),
-            None => self.without_effect.push(name.to_owned()),
+        match slot {
+            Slot::Bool(put) => put(self, boolean(name, value)?),
+            Slot::Int(put) => put(self, integer(name, &text()?)?),
+            Slot::Text(put) => put(self, text()?),
         }
         Ok(())
     }
 
-    /// Sets what the flags say over what the file says (CORE-130).
-    pub fn apply(&self, config: &mut Config) {
-        set(&mut config.host, &self.host);
-        set(
-            &mut config.port,
-            &self.port.map(|port| if port == 0 { DEFAULT_PORT } else { port }),
-        );
-        set_some(&mut config.server_name, &self.name);
-        set_some(&mut config.client_advertise, &self.client_advertise);
-        set_some(&mut config.pid_file, &self.pid_file);
-        set_some(&mut config.ports_file_dir, &self.ports_file_dir);
-        set_some(&mut config.log_file, &self.log_file);
-        set(&mut config.log_size_limit, &self.log_size_limit);
-        set(&mut config.logtime, &self.logtime);
-        set(&mut config.logtime_utc, &self.logtime_utc);
-        set(&mut config.max_traced_msg_len, &self.max_traced_msg_len);
-        set(&mut config.debug, &self.debug);
-        set(&mut config.trace, &self.trace);
-        set(&mut config.trace_verbose, &self.trace_verbose);
-        if self.user.is_some() || self.pass.is_some() || self.auth.is_some() {
-            let block = config.authorization.get_or_insert_with(Authorization::defaults);
-            set_some(&mut block.user, &self.user);
-            set(&mut block.pass, &self.pass);
-            set(&mut block.token, &self.auth);
+    /// What keeps a broker from running with these flags.
+    pub(super) fn check(&self) -> Result<(), CliError> {
+        if let Some(&(flag, feature)) = self.unavailable.first() {
+            return Err(CliError::NotAvailable { flag, feature });
+        }
+        match self.port {
+            Some(port) if !(-1..=65_535).contains(&port) => Err(CliError::NoPort(port)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes whether a flag asks for a feature that is not there; `false` and empty values ask for nothing.
+    fn ask(&mut self, flag: &'static str, feature: &'static str, is_wanted: bool) {
+        self.unavailable.retain(|(other, _)| *other != flag);
+        if is_wanted {
+            self.unavailable.push((flag, feature));
+        }
+    }
+
+    fn ignore(&mut self, flag: &'static str) {
+        if !self.without_effect.contains(&flag) {
+            self.without_effect.push(flag);
         }
     }
 }
 
-/// Where clients are awaited when nothing else is said; port 0 means the same (CORE-1).
-const DEFAULT_PORT: i32 = 4222;
-
-fn set<T: Clone>(field: &mut T, flag: &Option<T>) {
-    if let Some(value) = flag {
-        field.clone_from(value);
-    }
-}
-
-fn set_some<T: Clone>(field: &mut Option<T>, flag: &Option<T>) {
-    if flag.is_some() {
-        field.clone_from(flag);
-    }
-}
-
-fn twice(value: bool) -> (Option<bool>, Option<bool>) {
-    (Some(value), Some(value))
-}
-
-fn take(name: &str, value: Option<&str>, rest: &mut Iter<'_, String>) -> Result<String, CliError> {
-    let value = value.map(str::to_owned).or_else(|| rest.next().cloned());
-    value.ok_or_else(|| CliError::MissingValue(name.to_owned()))
-}
-
-fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, CliError> {
-    value.parse().map_err(|_| CliError::BadValue {
-        flag: flag.to_owned(),
-        value: value.to_owned(),
+/// The flags that work.
+fn available(name: &str) -> Option<Slot> {
+    use Slot::{Bool, Int, Text};
+    Some(match name {
+        "a" | "addr" | "net" => Text(|flags, host| flags.host = Some(host)),
+        "p" | "port" => Int(|flags, port| flags.port = Some(port)),
+        "n" | "name" | "server_name" => Text(|flags, name| flags.name = Some(name)),
+        "client_advertise" => Text(|flags, address| flags.client_advertise = Some(address)),
+        "P" | "pid" => Text(|flags, path| flags.pid_file = Some(path)),
+        "ports_file_dir" => Text(|flags, path| flags.ports_file_dir = Some(path)),
+        "c" | "config" => Text(|flags, path| flags.config = Some(path).filter(|path| !path.is_empty())),
+        "t" => Bool(|flags, on| flags.test = on),
+        "sl" | "signal" => Text(|flags, signal| flags.signal = Some(signal)),
+        "l" | "log" => Text(|flags, path| flags.log_file = Some(path)),
+        "log_size_limit" => Int(|flags, bytes| flags.log_size_limit = Some(bytes)),
+        "T" | "logtime" => Bool(|flags, on| flags.logtime = Some(on)),
+        "logtime_utc" => Bool(|flags, on| flags.logtime_utc = Some(on)),
+        "max_traced_msg_len" => Int(|flags, bytes| flags.max_traced_msg_len = Some(bytes)),
+        "D" | "debug" => Bool(|flags, on| flags.debug = Some(on)),
+        "V" | "trace" => Bool(|flags, on| flags.trace = Some(on)),
+        "VV" => Bool(|flags, on| flags.verbose_trace = Some(on)),
+        "DV" => Bool(|flags, on| flags.debug_and_trace = Some(on)),
+        "DVV" => Bool(|flags, on| flags.debug_and_verbose_trace = Some(on)),
+        "user" => Text(|flags, name| flags.user = Some(name)),
+        "pass" => Text(|flags, password| flags.pass = Some(Secret::new(password))),
+        "auth" => Text(|flags, token| flags.auth = Some(Secret::new(token))),
+        "v" | "version" => Bool(|flags, on| flags.version = on),
+        "h" | "help" => Bool(|flags, on| flags.help = on),
+        "help_tls" => Bool(|flags, on| flags.help_tls = on),
+        _ => return None,
     })
 }
 
-/// Go's spellings.
+/// Flags whose neglect would change what the broker does: it does not run with them.
+fn without_feature(name: &str) -> Option<Slot> {
+    use Slot::{Bool, Text};
+    Some(match name {
+        "js" | "jetstream" => Bool(|flags, on| flags.ask("jetstream", "JetStream", on)),
+        "tls" => Bool(|flags, on| flags.ask("tls", "TLS", on)),
+        "tlsverify" => Bool(|flags, on| flags.ask("tlsverify", "TLS", on)),
+        "tlscert" => Text(|flags, path| flags.ask("tlscert", "TLS", !path.is_empty())),
+        "tlskey" => Text(|flags, path| flags.ask("tlskey", "TLS", !path.is_empty())),
+        "tlscacert" => Text(|flags, path| flags.ask("tlscacert", "TLS", !path.is_empty())),
+        "routes" => Text(|flags, urls| flags.ask("routes", "clustering", !urls.is_empty())),
+        "cluster" | "cluster_listen" => {
+            Text(|flags, url| flags.ask("cluster", "clustering", !url.is_empty()))
+        }
+        "s" | "syslog" => Bool(|flags, on| flags.ask("syslog", "syslog", on)),
+        "r" | "remote_syslog" => Text(|flags, url| flags.ask("remote_syslog", "syslog", !url.is_empty())),
+        _ => return None,
+    })
+}
+
+/// Flags without effect yet that do no harm.
+fn without_effect(name: &str) -> Option<Slot> {
+    use Slot::{Bool, Int, Text};
+    Some(match name {
+        "m" | "http_port" => Int(|flags, _| flags.ignore("http_port")),
+        "ms" | "https_port" => Int(|flags, _| flags.ignore("https_port")),
+        "profile" => Int(|flags, _| flags.ignore("profile")),
+        "sd" | "store_dir" => Text(|flags, _| flags.ignore("store_dir")),
+        "cluster_name" => Text(|flags, _| flags.ignore("cluster_name")),
+        "cluster_advertise" => Text(|flags, _| flags.ignore("cluster_advertise")),
+        "no_advertise" => Bool(|flags, _| flags.ignore("no_advertise")),
+        "connect_retries" => Int(|flags, _| flags.ignore("connect_retries")),
+        _ => return None,
+    })
+}
+
+/// Go's spellings; a flag alone is true.
 fn boolean(flag: &str, value: Option<&str>) -> Result<bool, CliError> {
     match value {
         None | Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
@@ -196,41 +185,50 @@ fn boolean(flag: &str, value: Option<&str>) -> Result<bool, CliError> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // CORE-130 [TestMergeOverrides]
-    #[test]
-    fn flags_win_over_the_file_and_false_counts() {
-        let mut config = Config {
-            debug: true,
-            port: 1,
-            host: "file".into(),
-            ..Config::default()
-        };
-        let flags = Flags {
-            debug: Some(false),
-            port: Some(2),
-            ..Flags::default()
-        };
-        flags.apply(&mut config);
-        assert_eq!(
-            (config.debug, config.port, config.host.as_str()),
-            (false, 2, "file")
-        );
+/// Go's integers: a sign, a base by its prefix, underscores between digits where there is a prefix or base 10.
+fn integer(flag: &str, value: &str) -> Result<i64, CliError> {
+    let error = |reason| CliError::BadValue {
+        flag: flag.to_owned(),
+        value: value.to_owned(),
+        reason,
+    };
+    let (sign, unsigned) = match value.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, value.strip_prefix('+').unwrap_or(value)),
+    };
+    let (base, digits) = base_of(unsigned);
+    if !are_digits(digits, base, digits.len() < unsigned.len()) {
+        return Err(error("parse error"));
     }
-
-    #[test]
-    fn user_and_password_make_an_authorization() {
-        let mut config = Config::default();
-        let flags = Flags {
-            user: Some("joe".into()),
-            pass: Some(Secret::new("x")),
-            ..Flags::default()
-        };
-        flags.apply(&mut config);
-        let block = config.authorization.unwrap();
-        assert_eq!((block.user.as_deref(), block.pass.expose()), (Some("joe"), "x"));
+    let mut number: i64 = 0;
+    for digit in digits.chars().filter_map(|digit| digit.to_digit(base)) {
+        number = number
+            .checked_mul(i64::from(base))
+            .and_then(|number| number.checked_add(sign * i64::from(digit)))
+            .ok_or_else(|| error("value out of range"))?;
     }
+    Ok(number)
+}
+
+/// The base and what follows its prefix.
+fn base_of(text: &str) -> (u32, &str) {
+    let Some(rest) = text.strip_prefix('0').filter(|rest| !rest.is_empty()) else {
+        return (10, text);
+    };
+    for (prefixes, base) in [(['x', 'X'], 16), (['o', 'O'], 8), (['b', 'B'], 2)] {
+        if let Some(digits) = rest.strip_prefix(prefixes) {
+            return (base, digits);
+        }
+    }
+    (8, rest)
+}
+
+/// Digits of `base`, each underscore between two of them; after a prefix one may stand at the front.
+fn are_digits(text: &str, base: u32, is_prefixed: bool) -> bool {
+    let text = match text.strip_prefix('_') {
+        Some(rest) if is_prefixed => rest,
+        _ => text,
+    };
+    text.split('_')
+        .all(|part| !part.is_empty() && part.chars().all(|digit| digit.is_digit(base)))
 }

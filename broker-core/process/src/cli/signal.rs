@@ -1,18 +1,23 @@
 //! `--signal`: tells a running broker something (CORE-137).
 
+use std::io;
 use std::path::Path;
 
-use dunlin_api::{Disk, SystemDisk};
+use dunlin_api::Disk;
+use dunlin_config::quote;
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::errno::reason;
+
 /// Names that a broker's process may have.
-const EXECUTABLES: [&str; 2] = ["dunlin", "nats-server"];
+const BROKERS: [&str; 2] = ["dunlin", "nats-server"];
 
 /// Why no signal was sent. `Display` is the reference's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SignalError {
     /// There is no such signal.
-    #[error("unknown signal {0:?}")]
+    #[error("unknown signal {}", quote(.0))]
     UnknownSignal(String),
     /// The target is no pid, and no file that holds one.
     #[error("invalid pid: {0}")]
@@ -21,32 +26,50 @@ pub enum SignalError {
     #[error("no nats-server processes running")]
     NoneRunning,
     /// More than one, and none was named.
-    #[error("multiple nats-server processes running:\n{0}")]
-    Several(String),
+    #[error("multiple nats-server processes running:{}", lines(.0))]
+    Several(Vec<i32>),
+    /// The processes of this machine cannot be listed.
+    #[error("unable to resolve pid, try providing one")]
+    Unresolved,
     /// The system refused, for each of these.
     #[error("{0}")]
     Refused(String),
 }
 
 /// Sends the signal called `name` to `target`: a pid, a pattern that ends in `*`, a pid file, or, when empty, the only
-/// broker that runs on this machine.
+/// broker that runs on this machine, which is a process called `dunlin` or `nats-server`. `disk` holds the pid file
+/// and `/proc`.
 ///
 /// # Errors
 /// See [`SignalError`].
-pub fn send_signal(name: &str, target: &str) -> Result<(), SignalError> {
+pub fn send_signal(name: &str, target: &str, disk: &dyn Disk) -> Result<(), SignalError> {
+    let running = || running(disk, i32::try_from(std::process::id()).unwrap_or(0));
+    send(name, &read_pid_file(target, disk), &running, &mut kill)
+}
+
+fn send(
+    name: &str,
+    target: &str,
+    running: &dyn Fn() -> Result<Vec<i32>, SignalError>,
+    kill: &mut dyn FnMut(i32, Signal) -> io::Result<()>,
+) -> Result<(), SignalError> {
+    let pids = targets(target, running)?;
     let signal = signal_of(name).ok_or_else(|| SignalError::UnknownSignal(name.to_owned()))?;
     let mut refused = String::new();
-    for pid in targets(target)? {
-        let sent = Pid::from_raw(pid).map_or(Err(rustix::io::Errno::SRCH), |to| kill_process(to, signal));
-        if let Err(error) = sent {
-            refused.push_str(&format!("\nsignal {name:?} {pid}: {error}"));
+    for pid in pids {
+        if let Err(error) = kill(pid, signal) {
+            refused.push_str(&format!("\nsignal {} {pid}: {}", quote(name), reason(&error)));
         }
     }
-    if refused.is_empty() {
-        Ok(())
-    } else {
-        Err(SignalError::Refused(refused))
+    match refused.is_empty() {
+        true => Ok(()),
+        false => Err(SignalError::Refused(refused)),
     }
+}
+
+fn kill(pid: i32, signal: Signal) -> io::Result<()> {
+    let pid = Pid::from_raw(pid).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(kill_process(pid, signal)?)
 }
 
 fn signal_of(name: &str) -> Option<Signal> {
@@ -61,88 +84,225 @@ fn signal_of(name: &str) -> Option<Signal> {
     })
 }
 
-fn targets(target: &str) -> Result<Vec<i32>, SignalError> {
-    if let Some(prefix) = target.strip_suffix('*') {
-        let mut pids = running();
-        pids.retain(|pid| pid.to_string().starts_with(prefix));
-        return if pids.is_empty() {
-            Err(SignalError::NoneRunning)
-        } else {
-            Ok(pids)
-        };
-    }
+/// What a pid file of that name holds, without the line feed that an editor leaves (CORE-P3); else the name itself.
+fn read_pid_file(target: &str, disk: &dyn Disk) -> String {
     if target.is_empty() {
-        let pids = running();
-        return match pids.len() {
-            0 => Err(SignalError::NoneRunning),
-            1 => Ok(pids),
-            _ => Err(SignalError::Several(
-                pids.iter().map(i32::to_string).collect::<Vec<_>>().join("\n"),
-            )),
-        };
+        return String::new();
     }
-    let text = match target.parse::<i32>() {
-        Ok(_) => target.to_owned(),
-        Err(_) => SystemDisk
-            .read(Path::new(target))
-            .ok()
-            .and_then(|bytes| String::from_utf8(bytes).ok())
-            .ok_or_else(|| SignalError::InvalidPid(target.to_owned()))?,
+    match disk.read(Path::new(target)) {
+        Ok(content) => String::from_utf8_lossy(&content).trim().to_owned(),
+        Err(_) => target.to_owned(),
+    }
+}
+
+fn targets(
+    target: &str,
+    running: &dyn Fn() -> Result<Vec<i32>, SignalError>,
+) -> Result<Vec<i32>, SignalError> {
+    let (digits, is_pattern) = match target.strip_suffix('*') {
+        Some(prefix) => (prefix, true),
+        None => (target, false),
     };
-    // A pid file may end in a line feed (CORE-P3).
-    let pid = text.trim().parse::<i32>().ok().filter(|pid| *pid > 0);
-    Ok(vec![pid.ok_or_else(|| {
-        SignalError::InvalidPid(text.trim().to_owned())
-    })?])
+    if !digits.is_empty() {
+        // Zero and below would be whole groups of processes.
+        let pid = digits.parse::<i32>().ok().filter(|pid| *pid > 0);
+        let pid = pid.ok_or_else(|| SignalError::InvalidPid(digits.to_owned()))?;
+        if !is_pattern {
+            return Ok(vec![pid]);
+        }
+    }
+    let mut pids = running()?;
+    if pids.is_empty() {
+        return Err(SignalError::NoneRunning);
+    }
+    if pids.len() > 1 && !is_pattern {
+        return Err(SignalError::Several(pids));
+    }
+    pids.retain(|pid| pid.to_string().starts_with(digits));
+    Ok(pids)
 }
 
-/// Brokers on this machine, this process excepted.
-fn running() -> Vec<i32> {
-    let own = i32::try_from(std::process::id()).unwrap_or(0);
-    let mut pids: Vec<i32> = SystemDisk
+/// Brokers on this machine but `own`, as `/proc` has them.
+fn running(disk: &dyn Disk, own: i32) -> Result<Vec<i32>, SignalError> {
+    let entries = disk
         .list(Path::new("/proc"))
-        .unwrap_or_default()
+        .map_err(|_| SignalError::Unresolved)?;
+    let pids = entries
         .iter()
-        .filter_map(|entry| entry.file_name()?.to_str()?.parse().ok())
-        .filter(|pid| *pid != own && is_broker(*pid))
-        .collect();
+        .filter_map(|entry| entry.file_name()?.to_str()?.parse().ok());
+    let mut pids: Vec<i32> = pids.filter(|pid| *pid != own).collect();
+    // A process that has ended meanwhile has no state, and is none.
+    pids.retain(|pid| {
+        disk.read(Path::new(&format!("/proc/{pid}/stat")))
+            .is_ok_and(|stat| is_broker(&stat))
+    });
     pids.sort_unstable();
-    pids
+    Ok(pids)
 }
 
-fn is_broker(pid: i32) -> bool {
-    let executable = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-    let name = executable
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    EXECUTABLES.contains(&name.trim_end_matches(" (deleted)"))
+/// `<pid> (<name>) <state> ..`, where the name may hold anything. Zombies run no more.
+fn is_broker(stat: &[u8]) -> bool {
+    let stat = String::from_utf8_lossy(stat);
+    let Some((_, rest)) = stat.split_once('(') else {
+        return false;
+    };
+    let Some((name, rest)) = rest.rsplit_once(')') else {
+        return false;
+    };
+    BROKERS.contains(&name) && !rest.trim_start().starts_with(['Z', 'X'])
+}
+
+fn lines(pids: &[i32]) -> String {
+    pids.iter().map(|pid| format!("\n{pid}")).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use dunlin_api::MemoryDisk;
+
     use super::*;
 
-    // CORE-137 [TestProcessSignalUnknownSignal, TestProcessSignalInvalidPid]
+    /// What is sent when `pids` are running.
+    fn sent(name: &str, target: &str, pids: &[i32]) -> Result<Vec<(i32, Signal)>, String> {
+        let mut sent = Vec::new();
+        let running = || Ok(pids.to_vec());
+        let mut kill = |pid, signal| {
+            sent.push((pid, signal));
+            Ok(())
+        };
+        let result = send(name, target, &running, &mut kill);
+        result.map(|()| sent).map_err(|error| error.to_string())
+    }
+
+    fn check_error(name: &str, target: &str, pids: &[i32], expected: &str) {
+        assert_eq!(sent(name, target, pids), Err(expected.to_owned()));
+    }
+
+    // CORE-137 [TestProcessSignalNoProcesses]
     #[test]
-    fn unknown_signals_and_pids_are_named() {
+    fn nobody_to_signal_is_an_error() {
+        check_error("stop", "", &[], "no nats-server processes running");
+        check_error("stop", "*", &[], "no nats-server processes running");
+    }
+
+    // CORE-137 [TestProcessSignalMultipleProcesses]
+    #[test]
+    fn several_brokers_are_listed_and_none_is_signalled() {
+        let expected = "multiple nats-server processes running:\n123\n456";
+        check_error("stop", "", &[123, 456], expected);
+    }
+
+    // CORE-137 [TestProcessSignalMultipleProcessesGlob]
+    #[test]
+    fn a_star_means_all_and_each_failure_has_a_line() {
         assert_eq!(
-            send_signal("invalid", "123").unwrap_err().to_string(),
-            "unknown signal \"invalid\""
+            sent("stop", "*", &[123, 456]),
+            Ok(vec![(123, Signal::KILL), (456, Signal::KILL)])
         );
+        let running = || Ok(vec![123, 456]);
+        let mut kill = |_, _| Err(io::Error::from_raw_os_error(3));
+        let error = send("stop", "*", &running, &mut kill).unwrap_err().to_string();
         assert_eq!(
-            send_signal("quit", "abc").unwrap_err().to_string(),
-            "invalid pid: abc"
+            error,
+            "\nsignal \"stop\" 123: no such process\nsignal \"stop\" 456: no such process"
         );
+    }
+
+    // CORE-137 [TestProcessSignalMultipleProcessesGlobPartial]
+    #[test]
+    fn a_pattern_means_the_pids_that_begin_so() {
+        assert_eq!(
+            sent("stop", "12*", &[123, 124, 456]),
+            Ok(vec![(123, Signal::KILL), (124, Signal::KILL)])
+        );
+    }
+
+    // CORE-137 [TestProcessSignalPgrepError]
+    #[test]
+    fn without_a_list_of_processes_a_pid_is_asked_for() {
+        struct NoProc;
+        impl Disk for NoProc {
+            fn open(&self, _: &Path, _: dunlin_api::OpenMode) -> io::Result<Box<dyn dunlin_api::DiskFile>> {
+                Err(io::ErrorKind::NotFound.into())
+            }
+            fn create_dir(&self, _: &Path) -> io::Result<()> {
+                Ok(())
+            }
+            fn list(&self, _: &Path) -> io::Result<Vec<std::path::PathBuf>> {
+                Err(io::ErrorKind::NotFound.into())
+            }
+            fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
+                Ok(())
+            }
+            fn remove(&self, _: &Path) -> io::Result<()> {
+                Ok(())
+            }
+            fn sync_dir(&self, _: &Path) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let error = send_signal("stop", "", &NoProc).unwrap_err();
+        assert_eq!(error.to_string(), "unable to resolve pid, try providing one");
+    }
+
+    // CORE-137 [TestProcessSignalResolveSingleProcess]
+    #[test]
+    fn the_only_broker_needs_no_pid() {
+        assert_eq!(sent("stop", "", &[123]), Ok(vec![(123, Signal::KILL)]));
+    }
+
+    // CORE-137 [TestProcessSignalInvalidCommand]
+    #[test]
+    fn an_unknown_signal_is_refused() {
+        check_error("invalid", "123", &[], "unknown signal \"invalid\"");
+    }
+
+    // CORE-137 [TestProcessSignalInvalidPid]
+    #[test]
+    fn what_is_no_pid_is_refused() {
+        for target in ["abc", "0x1", "0", "-5", "99999999999"] {
+            check_error("stop", target, &[], &format!("invalid pid: {target}"));
+        }
+    }
+
+    // CORE-137 [TestProcessSignalQuitProcess, TestProcessSignalTermProcess, TestProcessSignalReopenProcess,
+    // TestProcessSignalReloadProcess, TestProcessSignalLameDuckMode]
+    #[test]
+    fn each_command_has_its_signal() {
+        for (name, signal) in [
+            ("stop", Signal::KILL),
+            ("quit", Signal::INT),
+            ("term", Signal::TERM),
+            ("reopen", Signal::USR1),
+            ("reload", Signal::HUP),
+            ("ldm", Signal::USR2),
+        ] {
+            assert_eq!(sent(name, "123", &[]), Ok(vec![(123, signal)]), "{name}");
+        }
     }
 
     // CORE-P3
     #[test]
     fn a_pid_file_may_end_in_a_line_feed() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("pid");
-        Disk::replace(&SystemDisk, &path, b"4711\n").unwrap();
-        assert_eq!(targets(path.to_str().unwrap()), Ok(vec![4711]));
+        let disk = MemoryDisk::with_files([("/run/nats.pid", "4711\n")]);
+        assert_eq!(read_pid_file("/run/nats.pid", &disk), "4711");
+        assert_eq!(read_pid_file("4711", &disk), "4711");
+    }
+
+    // CORE-137
+    #[test]
+    fn only_living_brokers_other_than_this_process_are_found() {
+        let disk = MemoryDisk::with_files([
+            ("/proc/5/stat", "5 (nats-server) S 1 5 5"),
+            ("/proc/12/stat", "12 (dunlin) R 1 12 12"),
+            ("/proc/123/stat", "123 (dunlin) S 1 123 123"),
+            ("/proc/6/stat", "6 (dunlin) Z 1 6 6"),
+            ("/proc/7/stat", "7 (dunlin-load) S 1 7 7"),
+            ("/proc/8/stat", "8 (x) (dunlin) S 1 8 8"),
+            ("/proc/9/stat", ""),
+            ("/proc/meminfo", "dunlin"),
+            ("/proc/12x/stat", "12 (dunlin) R"),
+        ]);
+        assert_eq!(running(&disk, 12), Ok(vec![5, 123]));
     }
 }

@@ -1,185 +1,185 @@
 //! The log file: appended to, rotated by size, opened anew on demand (CORE-139).
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use dunlin_api::Level;
-use jiff::Zoned;
+use dunlin_api::{Disk, DiskFile, Level, OpenMode};
+use dunlin_config::quote;
 
-use super::LineFormat;
+use super::format::LineFormat;
+use crate::errno::{failed, reason};
 
-/// Only the owner writes, the group reads.
-const MODE: u32 = 0o640;
+/// Only the owner writes, the group reads (CORE-138).
+const PERMISSIONS: u32 = 0o640;
 
+/// An open log file.
 pub(super) struct LogFile {
+    disk: Arc<dyn Disk>,
     path: PathBuf,
-    file: File,
-    written: u64,
+    file: Box<dyn DiskFile>,
+    length: u64,
     size_limit: u64,
+    /// The limit for the next rotation: larger than `size_limit` after one that failed.
+    next_limit: u64,
     max_files: u64,
+    /// Time in the name of the last backup; the next one's is later, whatever the clock says.
+    last_backup: SystemTime,
 }
 
 impl LogFile {
-    pub(super) fn open(path: PathBuf, size_limit: u64, max_files: u64) -> io::Result<Self> {
-        let file = append_to(&path)?;
-        let written = file.metadata()?.len();
+    /// Opens the file, or makes it. The error is the reference's text.
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        path: PathBuf,
+        size_limit: u64,
+        max_files: u64,
+    ) -> Result<Self, String> {
+        let (file, length) = append_to(disk.as_ref(), &path)?;
+        let last_backup = SystemTime::UNIX_EPOCH;
         Ok(Self {
+            disk,
             path,
             file,
-            written,
+            length,
             size_limit,
+            next_limit: size_limit,
             max_files,
+            last_backup,
         })
     }
 
-    pub(super) fn reopen(&mut self) -> io::Result<()> {
-        self.file = append_to(&self.path)?;
-        self.written = self.file.metadata()?.len();
+    /// Opens the file of that name anew. The old one stays in use when that fails.
+    pub(super) fn reopen(&mut self) -> Result<(), String> {
+        (self.file, self.length) = append_to(self.disk.as_ref(), &self.path)?;
+        self.next_limit = self.size_limit;
         Ok(())
     }
 
-    /// Appends a line, and rotates when it made the file too long.
-    pub(super) fn write(&mut self, line: &str, format: &LineFormat) {
-        if self.file.write_all(line.as_bytes()).is_ok() {
-            self.written += line.len() as u64;
-        }
-        if self.size_limit > 0 && self.written > self.size_limit && self.rotate(format).is_err() {
-            // Not now; the reference too waits until the file has doubled.
-            self.size_limit = self.size_limit.saturating_mul(2);
-        }
+    /// Whether `more` bytes make the file too long.
+    pub(super) fn is_past_limit_with(&self, more: usize) -> bool {
+        self.size_limit > 0 && self.length.saturating_add(more as u64) > self.next_limit
     }
 
-    fn rotate(&mut self, format: &LineFormat) -> io::Result<()> {
+    /// Appends whole lines, and rotates when they made the file too long.
+    pub(super) fn write(&mut self, lines: &str, format: &LineFormat, wall: SystemTime) -> io::Result<()> {
+        self.append(lines)?;
+        if self.is_past_limit_with(0) {
+            self.rotate(format, wall);
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, lines: &str) -> io::Result<()> {
+        self.file.write_at(lines.as_bytes(), self.length)?;
+        self.length += lines.len() as u64;
+        Ok(())
+    }
+
+    /// Renames the file and begins a new one. When that fails, the old one goes on, and the next try comes at twice
+    /// the size.
+    fn rotate(&mut self, format: &LineFormat, wall: SystemTime) {
+        let later = self.last_backup + Duration::from_nanos(1);
+        self.last_backup = wall.max(later);
         let mut backup = self.path.as_os_str().to_owned();
-        backup.push(Zoned::now().strftime(".%Y.%m.%d.%H.%M.%S.%9f").to_string());
-        std::fs::rename(&self.path, &backup)?;
-        self.reopen()?;
-        let text = format!(
-            "Rotated log, backup saved as {:?}",
-            Path::new(&backup).display().to_string()
+        backup.push(format.backup_suffix(self.last_backup));
+        let backup = PathBuf::from(backup);
+        let mut log = |file: &mut Self, level, text: &str| {
+            let mut line = String::new();
+            format.write(&mut line, wall, level, text);
+            // Nothing to be done: the log is what cannot be written.
+            let _ = file.append(&line);
+        };
+        if let Err(why) = self.start_new(&backup) {
+            self.next_limit = self.next_limit.saturating_mul(2).max(1);
+            let limit = self.next_limit;
+            let text =
+                format!("Unable to rotate the logfile ({why}), will attempt next rotation at size {limit}");
+            return log(self, Level::Error, &text);
+        }
+        let name = backup.to_string_lossy();
+        log(
+            self,
+            Level::Notice,
+            &format!("Rotated log, backup saved as {}", quote(&name)),
         );
-        self.write_own(Level::Notice, &text, format)?;
-        self.purge(format)
+        if self.max_files > 0 {
+            self.purge(&mut log);
+        }
     }
 
-    /// Keeps as many backups as are wanted beside the current file.
-    fn purge(&mut self, format: &LineFormat) -> io::Result<()> {
-        if self.max_files == 0 {
-            return Ok(());
-        }
-        let mut backups = self.backups()?;
-        let kept = usize::try_from(self.max_files.saturating_sub(1)).unwrap_or(usize::MAX);
-        while backups.len() > kept {
-            let oldest = backups.remove(0);
-            std::fs::remove_file(&oldest)?;
-            self.write_own(
-                Level::Notice,
-                &format!("Purged log file {:?}", oldest.display().to_string()),
-                format,
-            )?;
-        }
-        Ok(())
+    fn start_new(&mut self, backup: &Path) -> Result<(), String> {
+        self.disk
+            .rename(&self.path, backup)
+            .map_err(|error| failed("rename", &self.path, &error))?;
+        self.reopen().inspect_err(|_| {
+            // Lines still go to the renamed file; giving it its name back keeps them where they are looked for.
+            let _ = self.disk.rename(backup, &self.path);
+        })
     }
 
-    /// Backups, oldest first: their names end in their time.
-    fn backups(&self) -> io::Result<Vec<PathBuf>> {
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        let own = self
-            .path
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned()
-            + ".";
-        let mut backups = Vec::new();
-        for entry in std::fs::read_dir(folder)? {
-            let entry = entry?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            let rest = name.strip_prefix(&own);
-            if rest.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')) {
-                backups.push(entry.path());
+    /// Removes the oldest backups, so that `max_files` remain with the current file.
+    fn purge(&mut self, log: &mut impl FnMut(&mut Self, Level, &str)) {
+        let folder = folder_of(&self.path).to_owned();
+        let backups = match self.disk.list(&folder) {
+            Ok(entries) => backups(&self.path, entries),
+            Err(error) => {
+                let (folder, why) = (quote(&folder.to_string_lossy()), reason(&error));
+                let text = format!(
+                    "Unable to read directory {folder} for log purge ({why}), will attempt next rotation"
+                );
+                return log(self, Level::Error, &text);
             }
+        };
+        let kept = usize::try_from(self.max_files - 1).unwrap_or(usize::MAX);
+        let excess = backups.len().saturating_sub(kept);
+        for backup in backups.iter().take(excess) {
+            let name = quote(&backup.file_name().unwrap_or_default().to_string_lossy());
+            if let Err(error) = self.disk.remove(backup) {
+                let why = reason(&error);
+                let text =
+                    format!("Unable to remove backup log file {name} ({why}), will attempt next rotation");
+                return log(self, Level::Error, &text);
+            }
+            log(self, Level::Notice, &format!("Purged log file {name}"));
         }
-        backups.sort();
-        Ok(backups)
-    }
-
-    fn write_own(&mut self, level: Level, text: &str, format: &LineFormat) -> io::Result<()> {
-        let line = format.untimed(level, format_args!("{text}"));
-        self.file.write_all(line.as_bytes())?;
-        self.written += line.len() as u64;
-        Ok(())
     }
 }
 
-fn append_to(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(MODE).open(path)
+fn append_to(disk: &dyn Disk, path: &Path) -> Result<(Box<dyn DiskFile>, u64), String> {
+    let opened = disk
+        .open_with_permissions(path, OpenMode::Append, PERMISSIONS)
+        .and_then(|file| file.len().map(|length| (file, length)));
+    opened.map_err(|error| failed("open", path, &error))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn folder_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
 
-    const FORMAT: LineFormat = LineFormat {
-        pid: 1,
-        time: false,
-        utc: true,
-        colours: false,
-    };
+/// The backups of `path` among `entries`, oldest first: their names end in their time.
+fn backups(path: &Path, entries: Vec<PathBuf>) -> Vec<PathBuf> {
+    let own = path.file_name().unwrap_or_default().to_string_lossy();
+    let mut backups = entries;
+    backups.retain(|entry| {
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        let stamp = name
+            .strip_prefix(own.as_ref())
+            .and_then(|rest| rest.strip_prefix('.'));
+        stamp.is_some_and(is_stamp)
+    });
+    backups.sort();
+    backups
+}
 
-    fn read(path: &Path) -> String {
-        std::fs::OpenOptions::new()
-            .read(true)
-            .open(path)
-            .map(io::read_to_string)
-            .unwrap()
-            .unwrap()
-    }
-
-    // CORE-139 [TestFileLoggerSizeLimit]
-    #[test]
-    fn a_file_past_its_limit_is_rotated_and_says_so() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut file = LogFile::open(path.clone(), 600, 0).unwrap();
-        for n in 0..22 {
-            file.write(&format!("line {n} of thirty bytes, or so\n"), &FORMAT);
-        }
-        let backups = file.backups().unwrap();
-        assert_eq!(backups.len(), 1);
-        assert!(read(&backups[0]).starts_with("line 0"));
-        let rest = read(&path);
-        assert!(
-            rest.starts_with("[1] [INF] Rotated log, backup saved as "),
-            "{rest}"
-        );
-        assert!(rest.ends_with("line 21 of thirty bytes, or so\n"), "{rest}");
-    }
-
-    // CORE-139 [TestLogMaxArchives]
-    #[test]
-    fn the_number_of_files_is_kept() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut file = LogFile::open(folder.path().join("log"), 10, 3).unwrap();
-        for _ in 0..8 {
-            file.write("longer than the limit\n", &FORMAT);
-        }
-        assert_eq!(file.backups().unwrap().len(), 2);
-    }
-
-    // CORE-139 [TestReOpenLogFile]
-    #[test]
-    fn a_reopened_file_is_there_again_after_a_rename() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("log");
-        let mut file = LogFile::open(path.clone(), 0, 0).unwrap();
-        file.write("old\n", &FORMAT);
-        std::fs::rename(&path, folder.path().join("moved")).unwrap();
-        file.reopen().unwrap();
-        file.write("new\n", &FORMAT);
-        assert_eq!(read(&path), "new\n");
-    }
+/// `YYYY.MM.DD.hh.mm.ss.nnnnnnnnn`
+fn is_stamp(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    parts.iter().map(|part| part.len()).eq([4, 2, 2, 2, 2, 2, 9])
+        && parts
+            .iter()
+            .all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
 }

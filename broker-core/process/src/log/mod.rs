@@ -1,167 +1,193 @@
 //! Log lines in the reference's format, written by one thread.
 //!
-//! A line is formatted where it is logged and handed over through a bounded queue; when the disk does not keep up, lines
-//! are dropped and counted rather than sessions held up. Rules: CORE-138, CORE-139.
+//! A line is handed over through a bounded queue and never waits for the disk or the terminal: when they do not keep
+//! up, lines are dropped, counted, and the count is logged. Only [`Log::flush`], [`Log::close`] and fatal lines wait,
+//! for a bounded time. Rules: CORE-138, CORE-139, CORE-P1.
 
 mod file;
 mod format;
+mod memory;
+mod queue;
+mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::time::Duration;
 
-use dunlin_api::{Clock, Level, LogSink};
+use dunlin_api::{Clock, Disk, Level, LogSink};
+use dunlin_config::Config;
+
+pub use format::LineFormat;
+pub use memory::{MemorySink, memory_sink};
 
 use file::LogFile;
-pub use format::LineFormat;
+use queue::{Line, Order, Queue};
+use writer::{Output, Writer};
 
-/// Lines that may wait for the writer.
-const QUEUE: usize = 8192;
-
-/// How long a flush waits for the writer.
-const FLUSH: Duration = Duration::from_secs(2);
+/// How long a flush waits for the writer: longer than a disk's hiccup, shorter than a service manager's patience.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 /// Where lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Standard error.
     Stderr,
-    /// A file, rotated when it has grown past a size.
+    /// A file, mode 0640, appended to.
     File {
         /// Its path.
         path: PathBuf,
-        /// Bytes after which it is rotated; 0 for never.
+        /// Bytes past which it is rotated; 0 for never.
         size_limit: u64,
         /// Files to keep, the current one included; 0 for all.
         max_files: u64,
     },
 }
 
-/// The process's log: hands finished lines to the writer thread.
-pub struct Log {
-    clock: Box<dyn Clock>,
-    format: LineFormat,
-    queue: SyncSender<Order>,
-    dropped: Arc<AtomicU64>,
+/// Why there is no log. `Display` is the reference's text, without its time.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The file cannot be opened.
+    #[error("error opening file: {0}")]
+    Open(String),
+    /// The system gives no thread.
+    #[error("can't start the log's writer: {0}")]
+    Thread(io::Error),
 }
 
-enum Order {
-    Line(String),
-    Reopen(mpsc::SyncSender<io::Result<bool>>),
-    Flush(mpsc::SyncSender<()>),
+/// The process's log. Lines that are logged after it is closed are dropped.
+pub struct Log {
+    clock: Box<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    queue: Arc<Queue>,
+}
+
+impl Target {
+    /// Where `config` wants lines: `log_file`, else standard error (CORE-138).
+    pub fn of(config: &Config) -> Self {
+        match config.log_file.as_deref().filter(|path| !path.is_empty()) {
+            Some(path) => Self::File {
+                path: PathBuf::from(path),
+                size_limit: config.log_size_limit,
+                max_files: config.log_max_num,
+            },
+            None => Self::Stderr,
+        }
+    }
 }
 
 impl Log {
-    /// Opens the target and starts the writer.
+    /// Opens the target and starts the writer. Lines carry the time of `clock`; `disk` holds the file.
     ///
     /// # Errors
-    /// The file cannot be opened, or there is no thread.
-    pub fn start(target: Target, format: LineFormat, clock: Box<dyn Clock>) -> io::Result<Arc<Self>> {
-        let output = match target {
-            Target::Stderr => Output::Stderr,
-            Target::File {
-                path,
-                size_limit,
-                max_files,
-            } => Output::File(LogFile::open(path, size_limit, max_files)?),
-        };
-        let (queue, orders) = mpsc::sync_channel(QUEUE);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let mut writer = Writer {
-            output,
-            format: format.clone(),
-            dropped: dropped.clone(),
-        };
+    /// See [`LogError`].
+    pub fn start(
+        target: Target,
+        format: LineFormat,
+        clock: Box<dyn Clock>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Arc<Self>, LogError> {
+        let output = output(target, &disk)?;
+        Self::with_output(output, format, clock, disk)
+    }
+
+    /// Changes target and format from the next line on, at a reload; the target is opened anew even if it is the
+    /// same file.
+    ///
+    /// # Errors
+    /// [`LogError::Open`]; the log then goes on as before.
+    pub fn change(&self, target: Target, format: LineFormat) -> Result<(), LogError> {
+        let output = output(target, &self.disk)?;
+        self.queue
+            .push(Order::Change(Box::new((output, format, self.clock.wall()))));
+        Ok(())
+    }
+
+    /// Opens the file anew, after a rotation from outside, and logs that it did (CORE-139). When that fails, lines
+    /// still go to the old file, and the first of them says so. Does not wait.
+    pub fn reopen(&self) {
+        self.queue.push(Order::Reopen(self.clock.wall()));
+    }
+
+    /// Waits until everything that was logged before is written, at most two seconds. False when that was too short.
+    pub fn flush(&self) -> bool {
+        self.queue.wait_written(FLUSH_LIMIT)
+    }
+
+    /// Flushes and ends the writer. False when two seconds were too short for it.
+    pub fn close(&self) -> bool {
+        self.queue.close();
+        self.flush()
+    }
+
+    fn with_output(
+        output: Output,
+        format: LineFormat,
+        clock: Box<dyn Clock>,
+        disk: Arc<dyn Disk>,
+    ) -> Result<Arc<Self>, LogError> {
+        let queue = Arc::new(Queue::default());
+        let writer = Writer::new(output, format, clock.wall());
+        let orders = queue.clone();
         std::thread::Builder::new()
             .name("log".to_owned())
-            .spawn(move || writer.run(&orders))?;
-        Ok(Arc::new(Self {
-            clock,
-            format,
-            queue,
-            dropped,
-        }))
-    }
-
-    /// Waits until everything logged so far is written, at most two seconds.
-    pub fn flush(&self) {
-        let (done, written) = mpsc::sync_channel(1);
-        if self.queue.send(Order::Flush(done)).is_ok() {
-            // Late or gone: the process ends either way.
-            let _ = written.recv_timeout(FLUSH);
-        }
-    }
-
-    /// Opens the file anew, for a rotation from outside. False when the log is no file.
-    ///
-    /// # Errors
-    /// The file cannot be opened; lines then still go to the old one.
-    pub fn reopen(&self) -> io::Result<bool> {
-        let (done, result) = mpsc::sync_channel(1);
-        self.queue.send(Order::Reopen(done)).map_err(io::Error::other)?;
-        result.recv_timeout(FLUSH).map_err(io::Error::other)?
+            .spawn(move || writer.run(&orders))
+            .map_err(LogError::Thread)?;
+        Ok(Arc::new(Self { clock, disk, queue }))
     }
 }
 
 impl LogSink for Log {
     fn line(&self, level: Level, text: fmt::Arguments<'_>) {
-        let line = self.format.line(self.clock.wall(), level, text);
-        if self.queue.try_send(Order::Line(line)).is_err() {
-            self.dropped.fetch_add(1, Relaxed);
+        // Rendered before the queue is locked: what is rendered may log itself.
+        let text = text.to_string();
+        let wall = self.clock.wall();
+        self.queue.push(Order::Line(Line { level, wall, text }));
+        if level == Level::Fatal {
+            // The process is about to end; a lost last line would be the one that tells why.
+            self.flush();
         }
     }
 }
 
-enum Output {
-    Stderr,
-    File(LogFile),
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.close();
+    }
 }
 
-struct Writer {
-    output: Output,
-    format: LineFormat,
-    dropped: Arc<AtomicU64>,
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
 }
 
-impl Writer {
-    /// Until the log is gone. Nobody is left to be told that a line could not be written.
-    fn run(&mut self, orders: &Receiver<Order>) {
-        while let Ok(order) = orders.recv() {
-            match order {
-                Order::Line(line) => self.write(&line),
-                Order::Reopen(done) => drop(done.send(self.reopen())),
-                Order::Flush(done) => drop(done.send(())),
-            }
-            self.report_dropped();
+impl LineFormat {
+    /// What `config` wants for this process; in colour where `target` is standard error and that is a terminal.
+    pub fn of(config: &Config, target: &Target) -> Self {
+        Self {
+            pid: std::process::id(),
+            time: config.logtime,
+            utc: config.logtime_utc,
+            colours: *target == Target::Stderr && io::stderr().is_terminal(),
         }
     }
+}
 
-    fn write(&mut self, line: &str) {
-        match &mut self.output {
-            Output::Stderr => drop(io::stderr().lock().write_all(line.as_bytes())),
-            Output::File(file) => file.write(line, &self.format),
-        }
-    }
-
-    fn reopen(&mut self) -> io::Result<bool> {
-        match &mut self.output {
-            Output::Stderr => Ok(false),
-            Output::File(file) => file.reopen().map(|()| true),
-        }
-    }
-
-    fn report_dropped(&mut self) {
-        let dropped = self.dropped.swap(0, Relaxed);
-        if dropped > 0 {
-            let text = format_args!(
-                "{dropped} log lines were dropped, since they came faster than they could be written"
-            );
-            let line = self.format.untimed(Level::Warning, text);
-            self.write(&line);
+fn output(target: Target, disk: &Arc<dyn Disk>) -> Result<Output, LogError> {
+    match target {
+        Target::Stderr => Ok(Output::Console(Box::new(io::stderr()))),
+        Target::File {
+            path,
+            size_limit,
+            max_files,
+        } => {
+            let file = LogFile::open(disk.clone(), path, size_limit, max_files).map_err(LogError::Open)?;
+            Ok(Output::File(file))
         }
     }
 }
