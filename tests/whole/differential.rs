@@ -26,12 +26,16 @@ scripts! {
     accounts_are_isolated
     accounts_limits
     auth_bcrypt
+    auth_bcrypt_of_one_user
     auth_bcrypt_token
     auth_before_connect
     auth_no_auth_user
+    auth_no_auth_user_without_connect
     auth_nothing_required
     auth_timeout
+    auth_timeout_of_a_token
     auth_token
+    auth_token_before_connect
     auth_twice
     auth_user_and_password
     auth_users
@@ -41,6 +45,7 @@ scripts! {
     connect_bad_json
     connect_empty
     connect_names_an_account
+    connect_names_an_account_without_users
     connect_no_echo
     connect_no_responders_needs_headers
     connect_null
@@ -62,6 +67,7 @@ scripts! {
     info_configured
     info_default
     info_names_the_account
+    info_of_an_account_called_sys
     info_of_no_auth_user
     info_without_headers
     max_connections
@@ -73,7 +79,9 @@ scripts! {
     max_subscriptions
     must_fail
     must_fail_half_way
+    must_fail_in_every_word
     must_fail_quietly
+    must_fail_without_arguments
     no_responders
     no_responders_rules
     operations_of_other_peers
@@ -86,12 +94,18 @@ scripts! {
     permissions_deny_and_no_responders
     permissions_deny_at_delivery
     permissions_deny_in_queue_group
+    permissions_deny_of_a_queue
+    permissions_deny_overlaps
     permissions_of_an_account
     permissions_of_queues
+    permissions_of_queues_one_by_one
+    permissions_of_roles
     permissions_publish
     permissions_shorthand
     permissions_subscribe
     permissions_subscribe_full_wildcard
+    ping_answered
+    ping_answered_too_early
     ping_interval
     ping_of_any_length
     ping_pong
@@ -110,6 +124,7 @@ scripts! {
     queue_group_on_one_connection
     queue_group_over_subjects
     queue_groups_and_plain
+    queue_groups_on_one_connection
     request_reply
     reserved_queue_group
     reserved_replies
@@ -122,6 +137,7 @@ scripts! {
     system_account
     system_account_only
     unsub
+    unsub_after_unsub_max
     unsub_max
     unsub_max_already_reached
     unsub_max_forms

@@ -72,10 +72,9 @@ impl Component for StaticAuth {
         };
         let scheme = match token {
             Some(token) => Scheme::Token(Password::new(token)),
-            None if !users.is_empty() || block.is_some_and(|block| block.users.is_some()) => {
-                Scheme::Users(users)
-            }
-            None => Scheme::Open,
+            // An empty list of users asks nobody for credentials, as in the reference.
+            None if users.is_empty() => Scheme::Open,
+            None => Scheme::Users(users),
         };
         Ok(Self {
             env: setup.env.clone(),
@@ -130,7 +129,7 @@ impl AuthProvider for StaticAuth {
 
 /// Whether nothing but users of the system account is configured: plain clients then keep working (AUTH-20).
 fn only_system_users(config: &Config) -> bool {
-    let system = config.system_account.as_deref();
+    let system = config.system_account_name();
     config.authorization.is_none()
         && matches!(config.accounts.as_slice(), [only] if system == Some(only.name.as_str()))
 }

@@ -21,7 +21,7 @@ use crate::shard::Turn;
 /// session.subscribe(Subject::new(b"greet.*")?, None, &Sid::new(b"1")?)?;
 /// while let Some(message) = messages.recv().await {
 ///     if let Some(reply) = &message.reply {
-///         session.publish_one(reply.as_subject(), Message::new(&message.payload));
+///         session.publish_one(reply.as_subject(), Message::new(&message.payload))?;
 ///     }
 /// }
 /// # Ok(())
@@ -246,7 +246,13 @@ pub struct Session(Box<dyn SessionCore>);
 /// What the router implements behind [`Session`].
 pub trait SessionCore: Send + 'static {
     /// See [`Session::publish`].
-    fn publish(&mut self, subject: Subject<'_>, messages: &[Message<'_>], turn: &mut Turn) -> Published;
+    fn publish(
+        &mut self,
+        subject: Subject<'_>,
+        messages: &[Message<'_>],
+        turn: &mut Turn,
+        refused: Refused<'_>,
+    );
 
     /// See [`Session::subscribe`].
     ///
@@ -280,16 +286,30 @@ impl Session {
 
     /// Publishes a run: consecutive messages to one subject. Receivers are served outside, messages inside, so a
     /// run costs one lookup and one lock per receiver. Allocates nothing in steady state.
-    pub fn publish(&mut self, subject: Subject<'_>, messages: &[Message<'_>], turn: &mut Turn) -> Published {
-        self.0.publish(subject, messages, turn)
+    ///
+    /// `refused` hears of every message that is not published, in its turn between the others.
+    pub fn publish(
+        &mut self,
+        subject: Subject<'_>,
+        messages: &[Message<'_>],
+        turn: &mut Turn,
+        refused: Refused<'_>,
+    ) {
+        self.0.publish(subject, messages, turn, refused);
     }
 
     /// Publishes one message from outside a read batch, and flushes.
-    pub fn publish_one(&mut self, subject: Subject<'_>, message: Message<'_>) -> Published {
+    ///
+    /// # Errors
+    /// The message is not permitted.
+    pub fn publish_one(&mut self, subject: Subject<'_>, message: Message<'_>) -> Result<(), PublishRefusal> {
         let mut turn = Turn::default();
-        let published = self.publish(subject, &[message], &mut turn);
+        let mut result = Ok(());
+        self.publish(subject, &[message], &mut turn, &mut |_, refusal, _| {
+            result = Err(refusal)
+        });
         turn.flush();
-        published
+        result
     }
 
     /// Subscribes; a `sid` already in use keeps its old subscription (CORE-39).
@@ -326,19 +346,17 @@ impl Session {
     }
 }
 
-/// What became of a run.
-#[derive(Debug, Default)]
-pub struct Published {
-    /// Messages that were refused, by their index in the run, in order. Allocates only when there are any.
-    pub refused: Vec<(usize, PublishRefusal)>,
-}
+/// Hears of a message that was not published: its index in the run, and why.
+pub type Refused<'a> = &'a mut dyn FnMut(usize, PublishRefusal, &mut Turn);
 
 /// Why a message was not published (CORE-47). The connection stays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishRefusal {
     /// No permission for the subject.
+    #[error("no permission to publish")]
     Subject,
     /// The reply subject is reserved for the server.
+    #[error("the reply subject is reserved")]
     Reply,
 }
 

@@ -20,8 +20,8 @@ pub use auth::{
     TlsPeer,
 };
 pub use broker::{
-    Admission, Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Published, ServerIdentity,
-    Session, SessionAbout, SessionControl, SessionCore, SessionFlags, SessionRequest, SubscribeError,
+    Admission, Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Refused, ServerIdentity, Session,
+    SessionAbout, SessionControl, SessionCore, SessionFlags, SessionRequest, SubscribeError,
 };
 pub use dunlin_config::{self as config, Permissions, PluginKind, Secret};
 pub use dunlin_subject::{AccountName, Filter, FilterBuf, QueueName, Sid, Subject, SubjectBuf};

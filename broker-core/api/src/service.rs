@@ -24,7 +24,8 @@ use crate::broker::Broker;
 ///             while let Some(request) = messages.recv().await {
 ///                 let Some(reply) = &request.reply else { continue };
 ///                 let now = format!("{:?}", broker.env().wall());
-///                 session.publish_one(reply.as_subject(), Message::new(now.as_bytes()));
+///                 // A refusal is the requester's own fault.
+///                 let _ = session.publish_one(reply.as_subject(), Message::new(now.as_bytes()));
 ///             }
 ///         });
 ///         Ok(())

@@ -19,9 +19,6 @@ use crate::member::{Member, Traffic, TrafficCells};
 use crate::permissions::Rules;
 use crate::session::{EffectiveLimits, RouterSession};
 
-/// Name of the system account where the configuration gives none.
-const DEFAULT_SYSTEM_ACCOUNT: &str = "$SYS";
-
 /// What sessions share.
 pub(crate) struct Shared {
     pub(crate) env: Env,
@@ -87,7 +84,7 @@ impl Router {
     }
 
     fn add_accounts(&self, config: &Config) {
-        let system = system_account(config);
+        let system = config.system_account_name();
         let listed = config
             .accounts
             .iter()
@@ -287,12 +284,6 @@ impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
-}
-
-/// The account that carries system messages.
-fn system_account(config: &Config) -> Option<&str> {
-    let name = config.system_account.as_deref().unwrap_or(DEFAULT_SYSTEM_ACCOUNT);
-    (!config.no_system_account).then_some(name)
 }
 
 /// A limit where 0 means that there is none.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dunlin_api::{
-    Delivery, Filter, Message, PublishRefusal, Published, QueueName, Quota, Rng, SessionCore, SessionFlags,
+    Delivery, Filter, Message, PublishRefusal, QueueName, Quota, Refused, Rng, SessionCore, SessionFlags,
     Sid, Subject, SubscribeError, Turn,
 };
 use dunlin_subject::matches;
@@ -35,15 +35,20 @@ pub(crate) struct RouterSession {
 }
 
 impl SessionCore for RouterSession {
-    fn publish(&mut self, subject: Subject<'_>, messages: &[Message<'_>], turn: &mut Turn) -> Published {
-        self.member.traffic.count_in(
-            messages.len(),
-            messages.iter().map(|message| message.data.len()).sum(),
-        );
-        let member = self.member.clone();
+    fn publish(
+        &mut self,
+        subject: Subject<'_>,
+        messages: &[Message<'_>],
+        turn: &mut Turn,
+        refused: Refused<'_>,
+    ) {
+        let bytes = messages.iter().map(|message| message.data.len()).sum();
+        self.member.traffic.count_in(messages.len(), bytes);
+        let member = &self.member;
         let route = self
             .cache
             .route(subject, &member.account, member.rules.as_deref());
+        let flags = self.origin.flags;
         let mut walk = Walk {
             env: &self.shared.env,
             origin: &self.origin,
@@ -52,33 +57,30 @@ impl SessionCore for RouterSession {
             turn,
             exhausted: &mut self.exhausted,
         };
-        let mut published = Published::default();
         let gate = Gate {
-            member: &member,
+            member,
             subject,
             may_publish: route.may_publish,
         };
-        let flags = self.origin.flags;
         if gate.lets_all_pass(messages) && !flags.no_responders && !flags.acknowledge {
             walk.run(route, messages);
         } else {
             for (index, message) in messages.iter().enumerate() {
                 if let Some(refusal) = gate.refuses(message, walk.env) {
-                    published.refused.push((index, refusal));
+                    refused(index, refusal, walk.turn);
                     continue;
                 }
                 if flags.acknowledge {
                     member.receiver.accepted(walk.turn);
                 }
                 if !walk.run(route, std::slice::from_ref(message)) && flags.no_responders {
-                    answer_nobody(&member, subject, message, walk.turn);
+                    answer_nobody(member, subject, message, walk.turn);
                 }
             }
         }
         for subscription in self.exhausted.drain(..) {
             retire(&subscription);
         }
-        published
     }
 
     fn subscribe(

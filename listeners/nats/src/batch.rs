@@ -105,12 +105,13 @@ impl Client {
         let Ok(routed) = Subject::from_wire(subject.as_bytes()) else {
             return run.messages.clear();
         };
-        if let Some(session) = &mut self.session {
-            let published = session.publish(routed, &run.messages, turn);
-            for (index, refusal) in published.refused {
+        // Out of the way, so that refusals can be answered while the session publishes.
+        if let Some(mut session) = self.session.take() {
+            session.publish(routed, &run.messages, turn, &mut |index, refusal, turn| {
                 let reply = run.messages.get(index).and_then(|message| message.reply);
                 self.answer_refusal(subject, refusal, reply, turn);
-            }
+            });
+            self.session = Some(session);
         }
         run.messages.clear();
     }
@@ -165,7 +166,8 @@ impl Client {
                     .error(format_args!("{} - Client Error {}", self.name(), Quoted(text)));
                 return Some(Step::Ended(CloseReason::ParseError));
             }
-            Frame::Ok | Frame::HeaderMsg | Frame::Publish(_) => {}
+            Frame::HeaderMsg => self.acknowledge(turn),
+            Frame::Ok | Frame::Publish(_) => {}
         }
         None
     }
@@ -284,5 +286,5 @@ impl Client {
 
 /// CORE-33: no empty token, no wildcard token.
 fn is_publishable(subject: Arg<'_>) -> bool {
-    Subject::from_wire(subject.as_bytes()).is_ok_and(|subject| subject.is_literal())
+    Subject::from_wire(subject.as_bytes()).is_ok_and(|subject| subject.is_valid_literal())
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use dunlin_api::Broker;
+use dunlin_api::{AuthPosture, Broker};
 use dunlin_wire::Info;
 
 /// JetStream API level that 2.15.2 states, with or without JetStream (CORE-14).
@@ -16,7 +16,8 @@ pub(crate) struct InfoBase {
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
     pub(crate) headers: bool,
-    pub(crate) auth_required: bool,
+    /// Whether a login is needed, and whether the greeting says so (AUTH-4).
+    pub(crate) auth: AuthPosture,
     pub(crate) client_id: u64,
     pub(crate) peer: SocketAddr,
 }
@@ -34,7 +35,7 @@ impl InfoBase {
             host: self.host.to_string(),
             port: i64::from(self.port),
             headers: self.headers,
-            auth_required: self.auth_required,
+            auth_required: self.auth.announced,
             max_payload: i32::try_from(max_payload).unwrap_or(i32::MAX),
             client_id: self.client_id,
             client_ip: self.peer.ip().to_string(),
@@ -51,6 +52,7 @@ impl InfoBase {
             connect_info: true,
             remote_account: account.to_owned(),
             acc_is_sys: is_system,
+            auth_required: self.auth.required,
             ..self.greeting(max_payload, "")
         }
     }

@@ -19,7 +19,7 @@ use crate::control::Control;
 use crate::info::InfoBase;
 use crate::ping::{Pinger, Tick};
 use crate::receiver::Receiver;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
 /// Pauses of a publisher whose receivers are far behind, and how many of them a batch may cost (CORE-71).
 const STALL: std::time::Duration = std::time::Duration::from_millis(2);
@@ -100,6 +100,7 @@ impl Client {
         let env = broker.env().clone();
         let config = broker.config();
         let settings = Settings::of(&config);
+        let (host, port) = settings::advertised(&config, host, port);
         let posture = broker.auth().posture();
         let admission = broker.admit();
         let output = Output::new(
@@ -118,10 +119,10 @@ impl Client {
         };
         let info = InfoBase {
             broker: broker.clone(),
-            host: host.clone(),
+            host,
             port,
             headers: settings.headers,
-            auth_required: posture.announced,
+            auth: posture,
             client_id: admission.id(),
             peer: connection.peer,
         };

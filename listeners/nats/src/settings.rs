@@ -1,5 +1,6 @@
 //! What the listener takes from the configuration.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::Endpoint;
@@ -54,4 +55,18 @@ pub(crate) fn endpoint(config: &Config) -> Endpoint {
 
 fn to_usize(value: impl TryInto<usize>) -> usize {
     value.try_into().unwrap_or(usize::MAX)
+}
+
+/// What INFO says of where this server is: `client_advertise`, else the configured host and the real port (CORE-17).
+pub(crate) fn advertised(config: &Config, host: &Arc<str>, port: u16) -> (Arc<str>, u16) {
+    let Some(advertise) = &config.client_advertise else {
+        return (host.clone(), port);
+    };
+    match advertise.rsplit_once(':') {
+        Some((name, given)) => (
+            name.into(),
+            given.parse().ok().filter(|given| *given > 0).unwrap_or(port),
+        ),
+        None => (advertise.as_str().into(), port),
+    }
 }

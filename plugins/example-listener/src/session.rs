@@ -136,11 +136,9 @@ impl Line {
             b"publish" => {
                 let (subject, text) = split_word(rest);
                 let published = self.session.publish_one(subject_of(subject)?, Message::new(text));
-                if published.refused.is_empty() {
-                    Ok("ok\n".to_owned())
-                } else {
-                    Err("no permission".to_owned())
-                }
+                published
+                    .map(|()| "ok\n".to_owned())
+                    .map_err(|refusal| refusal.to_string())
             }
             b"subscribe" => {
                 let sid = self.next_sid;

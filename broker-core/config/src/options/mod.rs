@@ -31,6 +31,9 @@ use crate::report::Report;
 use crate::section::TableReader;
 use crate::text::quote;
 
+/// Name of the system account where the configuration gives none.
+const SYSTEM_ACCOUNT: &str = "$SYS";
+
 /// Options of the broker. Fields are public, so that flags of the command line can replace them.
 #[derive(Clone, Debug, PartialEq, ConfigSection)]
 #[config(
@@ -196,6 +199,12 @@ impl Config {
     pub fn auth_timeout(&self) -> Duration {
         let given = self.authorization.as_ref().and_then(|auth| auth.timeout);
         given.unwrap_or(Duration::from_secs(2))
+    }
+
+    /// Name of the account that carries system messages; `None` when there is none.
+    pub fn system_account_name(&self) -> Option<&str> {
+        let name = self.system_account.as_deref().unwrap_or(SYSTEM_ACCOUNT);
+        (!self.no_system_account).then_some(name)
     }
 
     /// Options of the plugins of one kind, in the order of the file.
