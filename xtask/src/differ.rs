@@ -38,12 +38,16 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         say(&comparison.side_by_side(columns.unwrap_or(COLUMNS)));
         if record {
             let path = path.with_extension("dunlin");
-            std::fs::write(&path, format!("{}\n", dunlin.join("\n")))
+            std::fs::write(&path, record_of(&dunlin))
                 .map_err(|error| format!("{}: {error}", path.display()))?;
             continue;
         }
         if comparison.reference_hangs() {
             differing.push(format!("{name} (the reference does not do what it waits for)"));
+        } else if std::fs::read_to_string(path.with_extension("dunlin"))
+            .is_ok_and(|text| text == record_of(&dunlin))
+        {
+            say("deliberate\n");
         } else if !comparison.is_equal() {
             differing.push(name.clone());
         }
@@ -52,4 +56,9 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         [] => Ok(()),
         _ => Err(format!("transcripts differ: {}", differing.join(", "))),
     }
+}
+
+/// A transcript as a file.
+fn record_of(transcript: &[String]) -> String {
+    format!("{}\n", transcript.join("\n"))
 }
