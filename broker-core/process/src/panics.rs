@@ -11,7 +11,7 @@ const MAX_TEXT: usize = 200;
 const MAX_NAME: usize = 24;
 
 /// Turns every panic of the process from now on into one error line with thread, place and text, in place of the dump
-/// on standard error. What a stranger may have sent is cut out of the text: see [`without_data`].
+/// on standard error. Strings, bytes and values that the text quotes are cut out: a stranger may have sent them.
 pub fn log_panics(logger: Logger) {
     std::panic::set_hook(Box::new(move |panic| log(&logger, panic)));
 }

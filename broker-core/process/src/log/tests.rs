@@ -275,6 +275,29 @@ fn a_closed_log_has_written_all_and_takes_no_more() {
     assert_eq!(read(&disk, "/log/nats.log"), "[7] [INF] in time\n");
 }
 
+#[test]
+fn lines_of_many_threads_stay_whole_over_rotations() {
+    let disk = MemoryDisk::default();
+    let log = start(file(500, 0), &disk);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let log = &log;
+            scope.spawn(move || (0..200).for_each(|n| notice(log, &format!("thread {thread} line {n:03}"))));
+        }
+    });
+    assert!(log.flush());
+    let mut written: Vec<String> = files(&disk)
+        .iter()
+        .flat_map(|(_, text)| text.lines())
+        .filter(|line| !line.contains("Rotated log"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(written.len(), 800);
+    written.sort();
+    let expected = |at: usize| format!("[7] [INF] thread {} line {:03}", at / 200, at % 200);
+    assert!(written.iter().enumerate().all(|(at, line)| *line == expected(at)));
+}
+
 // CORE-139 [TestFileLoggerSizeLimit]
 #[test]
 fn a_file_past_its_limit_is_rotated_and_the_new_one_says_so() {
