@@ -9,6 +9,7 @@ mod broker;
 mod env;
 pub mod fault;
 mod listener;
+pub mod log;
 mod message;
 mod plugin;
 mod service;
@@ -27,8 +28,14 @@ pub use dunlin_config::{self as config, Permissions, PluginKind, Secret};
 pub use dunlin_subject::{AccountName, Filter, FilterBuf, QueueName, Sid, Subject, SubjectBuf};
 pub use env::*;
 pub use listener::{Connection, Endpoint, Listener};
+pub use log::Log;
 pub use message::{Deliver, Delivery, Inbox, Message, OwnedMessage, Quota, SizeWidths};
 pub use plugin::{Component, Factory, NoOptions, Plugin, PluginError, Registry, RegistryError, Setup};
 pub use service::{Service, ServiceError};
 pub use shard::{ChunkPool, Flush, Residence, Scratch, Shard, Turn};
-pub use store::StoreBackend;
+pub use store::{
+    Capabilities, ConsumerChange, ConsumerState, ConsumerStore, Counting, Damage, Due, Load, NewMessage,
+    PendingAck, Purge, PurgeExtent, Purged, ReadJob, Removal, SequencePair, SnapshotChunk, SnapshotCursor,
+    Staged, StorageType, StoreBackend, StoreError, StoreObserver, StoredMessage, StreamId, StreamOptions,
+    StreamState, StreamStore, SubjectState, Ticket, TimerKind, UsageChange, is_store_name, matches_any,
+};
