@@ -11,6 +11,9 @@ use dunlin_api::{
 use proptest::prelude::*;
 
 use super::*;
+use plain::Plain;
+
+mod plain;
 
 const SUBJECTS: [&str; 4] = ["a", "a.b", "a.c", "b.c"];
 const FILTERS: [&str; 5] = [">", "a", "a.*", "*.c", "none"];
@@ -240,6 +243,19 @@ fn the_observer_hears_every_change_of_use() {
 }
 
 #[test]
+fn metadata_is_replaced_as_a_whole() {
+    let mut stream = new_stream();
+    assert_eq!(stream.metadata(), b"");
+    for metadata in [b"{\"a\":1}".as_slice(), b"{}"] {
+        let before = stream.staged();
+        stream.set_metadata(metadata).unwrap();
+        assert_eq!(stream.metadata(), metadata);
+        assert!(stream.staged() > before);
+        assert_eq!(stream.commit(stream.staged()), Ok(stream.durable()));
+    }
+}
+
+#[test]
 fn a_consumer_keeps_its_changes_while_it_is_open() {
     let mut stream = new_stream();
     assert!(matches!(stream.consumer("a/b"), Err(StoreError::InvalidName(_))));
@@ -360,6 +376,11 @@ fn compare(stream: &dyn StreamStore, model: &Model) {
     );
     assert_eq!(state.last, model.last);
     let middle = model.last / 2;
+    let later = model.held.iter().find(|message| message.time >= middle as i64);
+    assert_eq!(
+        stream.sequence_at(middle as i64),
+        Ok(later.map(|message| message.sequence))
+    );
     for text in FILTERS {
         let (filters, found) = ([filter(text)], model.matching(text));
         let from: Vec<_> = found.iter().copied().filter(|at| *at >= middle).collect();
@@ -409,6 +430,16 @@ fn copy(stream: &dyn StreamStore, bytes: u64) -> Box<dyn StreamStore> {
     copy
 }
 
+fn check(mut stream: Box<dyn StreamStore>, steps: &[Step], bytes: u64) {
+    let mut model = Model::default();
+    for step in steps {
+        run(&mut *stream, step);
+        model.run(step);
+        compare(&*stream, &model);
+    }
+    compare(&*copy(&*stream, bytes), &model);
+}
+
 fn any_step() -> impl Strategy<Value = Step> {
     let extent = prop_oneof![
         Just(PurgeExtent::Everything),
@@ -432,12 +463,14 @@ proptest! {
         steps in proptest::collection::vec(any_step(), 0..60),
         bytes in 1..300_u64,
     ) {
-        let (mut stream, mut model) = (new_stream(), Model::default());
-        for step in &steps {
-            run(&mut *stream, step);
-            model.run(step);
-            compare(&*stream, &model);
-        }
-        compare(&*copy(&*stream, bytes), &model);
+        check(new_stream(), &steps, bytes);
+    }
+
+    #[test]
+    fn default_bodies_hold_the_same_with_cold_messages(
+        steps in proptest::collection::vec(any_step(), 0..40),
+        bytes in 1..300_u64,
+    ) {
+        check(Box::new(Plain(new_stream())), &steps, bytes);
     }
 }
