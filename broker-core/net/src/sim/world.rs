@@ -1,17 +1,17 @@
-//! Hosts, listeners and connections.
+//! Hosts, listeners and what lies between them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use dunlin_api::{Acceptor, ByteStream, Incoming, Network, Rng};
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 
+use super::connection::{Connection, Side, SimSocket};
 use super::link::LinkRules;
-use super::socket::{Pipe, SimSocket};
 
 /// First port given out where none is asked for.
 const FIRST_PORT: u16 = 20_000;
@@ -19,25 +19,40 @@ const FIRST_PORT: u16 = 20_000;
 /// Connections that wait to be accepted.
 const BACKLOG: usize = 1024;
 
-/// Everything that is connected, and the rules between hosts.
+/// Everything that is connected, and the rules between hosts. Clones share it.
 #[derive(Clone)]
 pub struct SimWorld(Arc<World>);
 
 struct World {
     state: Mutex<State>,
     /// Changes whenever a partition begins or heals.
-    partitions: watch::Sender<HashSet<(IpAddr, IpAddr)>>,
+    cuts: watch::Sender<HashMap<Pair, Cut>>,
 }
 
 struct State {
     rng: Rng,
     next_port: u16,
     listeners: HashMap<SocketAddr, mpsc::Sender<SimIncoming>>,
-    links: HashMap<(IpAddr, IpAddr), LinkRules>,
-    pipes: Vec<((IpAddr, IpAddr), std::sync::Weak<Pipe>)>,
+    links: HashMap<Pair, LinkRules>,
+    connections: Vec<(Pair, Weak<Connection>)>,
+    /// Length of `connections` at which those that are gone are next removed.
+    sweep_at: usize,
 }
 
-/// The network as one host sees it.
+/// Two hosts, the lesser address first.
+type Pair = (IpAddr, IpAddr);
+
+/// What a partition does to those who connect; bytes stall in either case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    Silent,
+    Refusing,
+}
+
+/// The network as one host sees it. Clones are the same host.
+///
+/// Wildcard and loopback addresses mean the host itself, so its listeners are bound to its own address; others are
+/// not available to it. There are no names.
 #[derive(Clone)]
 pub struct SimNetwork {
     world: SimWorld,
@@ -52,11 +67,12 @@ impl SimWorld {
             next_port: FIRST_PORT,
             listeners: HashMap::new(),
             links: HashMap::new(),
-            pipes: Vec::new(),
+            connections: Vec::new(),
+            sweep_at: 64,
         };
         Self(Arc::new(World {
             state: Mutex::new(state),
-            partitions: watch::Sender::new(HashSet::new()),
+            cuts: watch::Sender::new(HashMap::new()),
         }))
     }
 
@@ -73,87 +89,148 @@ impl SimWorld {
         self.0.state.lock().links.insert(pair(a, b), rules);
     }
 
-    /// Stops every byte between two hosts, those under way included; connecting waits.
+    /// Stops everything between two hosts, also what is on its way; connecting waits.
     pub fn partition(&self, a: IpAddr, b: IpAddr) {
-        self.0.partitions.send_if_modified(|cut| cut.insert(pair(a, b)));
+        self.cut(a, b, Cut::Silent);
     }
 
-    /// Lets bytes flow again, in order and with nothing lost.
+    /// [`SimWorld::partition`], but connecting is refused at once, as by a firewall that says so.
+    pub fn partition_refusing(&self, a: IpAddr, b: IpAddr) {
+        self.cut(a, b, Cut::Refusing);
+    }
+
+    /// Lets everything flow again, in order and with nothing lost.
     pub fn heal(&self, a: IpAddr, b: IpAddr) {
-        self.0.partitions.send_if_modified(|cut| cut.remove(&pair(a, b)));
+        self.0
+            .cuts
+            .send_if_modified(|cuts| cuts.remove(&pair(a, b)).is_some());
     }
 
-    /// Resets every connection of a host: both ends see it at once.
+    /// Resets every connection of a host: both ends see it at once, through partitions as well.
     pub fn reset_all(&self, ip: IpAddr) {
         let mut state = self.0.state.lock();
-        state.pipes.retain(|(_, pipe)| pipe.strong_count() > 0);
-        for ((a, b), pipe) in &state.pipes {
+        state.sweep();
+        for ((a, b), connection) in &state.connections {
             if (*a == ip || *b == ip)
-                && let Some(pipe) = pipe.upgrade()
+                && let Some(connection) = connection.upgrade()
             {
-                pipe.reset();
+                connection.reset();
             }
         }
     }
 
+    fn cut(&self, a: IpAddr, b: IpAddr, cut: Cut) {
+        self.0
+            .cuts
+            .send_if_modified(|cuts| cuts.insert(pair(a, b), cut) != Some(cut));
+    }
+
+    fn refuses(&self, a: IpAddr, b: IpAddr) -> bool {
+        self.0.cuts.borrow().get(&pair(a, b)) == Some(&Cut::Refusing)
+    }
+
     async fn wait_for_way(&self, a: IpAddr, b: IpAddr) {
+        let mut cuts = self.0.cuts.subscribe();
         // The sender lives in `self`, so an error cannot be.
-        let _ = self
-            .0
-            .partitions
-            .subscribe()
-            .wait_for(|cut| !cut.contains(&pair(a, b)))
-            .await;
+        let _ = cuts.wait_for(|cuts| !cuts.contains_key(&pair(a, b))).await;
     }
 
-    fn pipe(&self, a: IpAddr, b: IpAddr) -> Arc<Pipe> {
-        let mut state = self.0.state.lock();
-        let rules = state.links.get(&pair(a, b)).copied().unwrap_or_default();
-        let seed = state.rng.bits();
-        let pipe = Pipe::new(rules, Rng::seeded(seed));
-        state.pipes.push((pair(a, b), Arc::downgrade(&pipe)));
-        pipe
+    /// Takes as long as a part of the handshake takes, and waits where there is no way.
+    async fn travel(&self, a: IpAddr, b: IpAddr) {
+        let delay = {
+            let mut state = self.0.state.lock();
+            let rules = state.rules(a, b);
+            rules.draw_delay(&mut state.rng)
+        };
+        tokio::time::sleep(delay).await;
+        self.wait_for_way(a, b).await;
     }
 
-    /// Moves a pipe's bytes to their reader: a task of its own, so that order follows from its one loop.
-    fn carry(&self, pipe: &Arc<Pipe>, a: IpAddr, b: IpAddr) {
-        let (world, pipe) = (self.clone(), pipe.clone());
-        tokio::spawn(async move {
-            while let Some(due) = pipe.next_due().await {
-                tokio::time::sleep_until(due).await;
-                world.wait_for_way(a, b).await;
-                pipe.deliver();
+    /// Joins two hosts, and moves what each side sends: a task for each lane, so that order follows from its one loop.
+    fn join(&self, client: IpAddr, server: IpAddr) -> Arc<Connection> {
+        let connection = {
+            let mut state = self.0.state.lock();
+            let rng = Rng::seeded(state.rng.bits());
+            let connection = Connection::new(state.rules(client, server), rng);
+            if state.connections.len() >= state.sweep_at {
+                state.sweep();
             }
-        });
+            let entry = (pair(client, server), Arc::downgrade(&connection));
+            state.connections.push(entry);
+            connection
+        };
+        for lane in [Side::Client, Side::Server] {
+            let (world, connection) = (self.clone(), connection.clone());
+            tokio::spawn(async move {
+                while let Some(due) = connection.next_due(lane).await {
+                    tokio::time::sleep_until(due).await;
+                    world.wait_for_way(client, server).await;
+                    connection.deliver(lane);
+                }
+            });
+        }
+        connection
     }
 }
 
-fn pair(a: IpAddr, b: IpAddr) -> (IpAddr, IpAddr) {
+impl State {
+    fn rules(&self, a: IpAddr, b: IpAddr) -> LinkRules {
+        self.links.get(&pair(a, b)).copied().unwrap_or_default()
+    }
+
+    /// A port that nobody listens on at `ip`.
+    fn free_port(&mut self, ip: IpAddr) -> io::Result<u16> {
+        for _ in FIRST_PORT..=u16::MAX {
+            let port = self.next_port;
+            self.next_port = port.checked_add(1).unwrap_or(FIRST_PORT);
+            if !self.is_taken(SocketAddr::new(ip, port)) {
+                return Ok(port);
+            }
+        }
+        Err(io::ErrorKind::AddrInUse.into())
+    }
+
+    fn is_taken(&self, address: SocketAddr) -> bool {
+        let listener = self.listeners.get(&address);
+        listener.is_some_and(|listener| !listener.is_closed())
+    }
+
+    /// Forgets connections that are gone.
+    fn sweep(&mut self) {
+        self.connections
+            .retain(|(_, connection)| connection.strong_count() > 0);
+        self.sweep_at = 64 + 2 * self.connections.len();
+    }
+}
+
+fn pair(a: IpAddr, b: IpAddr) -> Pair {
     if a <= b { (a, b) } else { (b, a) }
+}
+
+impl SimNetwork {
+    /// The address itself, or the host's own for a wildcard and loopback.
+    fn own(&self, ip: IpAddr) -> IpAddr {
+        if ip.is_unspecified() || ip.is_loopback() {
+            self.ip
+        } else {
+            ip
+        }
+    }
 }
 
 #[async_trait]
 impl Network for SimNetwork {
     async fn bind(&self, address: SocketAddr) -> io::Result<Box<dyn Acceptor>> {
+        if self.own(address.ip()) != self.ip {
+            return Err(io::ErrorKind::AddrNotAvailable.into());
+        }
         let mut state = self.world.0.state.lock();
-        let ip = if address.ip().is_unspecified() {
-            self.ip
-        } else {
-            address.ip()
-        };
         let port = match address.port() {
-            0 => {
-                state.next_port += 1;
-                state.next_port
-            }
+            0 => state.free_port(self.ip)?,
             port => port,
         };
-        let local = SocketAddr::new(ip, port);
-        if state
-            .listeners
-            .get(&local)
-            .is_some_and(|listener| !listener.is_closed())
-        {
+        let local = SocketAddr::new(self.ip, port);
+        if state.is_taken(local) {
             return Err(io::ErrorKind::AddrInUse.into());
         }
         let (sender, arrivals) = mpsc::channel(BACKLOG);
@@ -161,36 +238,45 @@ impl Network for SimNetwork {
         Ok(Box::new(SimAcceptor { local, arrivals }))
     }
 
+    /// Takes a round trip. The listener sees the connection after half of it.
     async fn connect(&self, address: SocketAddr) -> io::Result<ByteStream> {
-        let ip = if address.ip().is_unspecified() {
-            self.ip
-        } else {
-            address.ip()
-        };
-        let address = SocketAddr::new(ip, address.port());
-        self.world.wait_for_way(self.ip, ip).await;
-        let (out, back) = (self.world.pipe(self.ip, ip), self.world.pipe(self.ip, ip));
+        let (world, client, server) = (&self.world, self.ip, self.own(address.ip()));
+        let address = SocketAddr::new(server, address.port());
+        if world.refuses(client, server) {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        world.travel(client, server).await;
         let (listener, port) = {
-            let mut state = self.world.0.state.lock();
-            state.next_port = state.next_port.checked_add(1).unwrap_or(FIRST_PORT);
-            (state.listeners.get(&address).cloned(), state.next_port)
+            let mut state = world.0.state.lock();
+            (state.listeners.get(&address).cloned(), state.free_port(client)?)
         };
-        let listener = listener.ok_or(io::ErrorKind::ConnectionRefused)?;
-        let peer = SocketAddr::new(self.ip, port);
-        let server = Arc::new(SimSocket::new(peer, out.clone(), back.clone()));
-        let arrival = SimIncoming { peer, stream: server };
-        listener
-            .send(arrival)
-            .await
-            .map_err(|_| io::ErrorKind::ConnectionRefused)?;
-        self.world.carry(&out, self.ip, ip);
-        self.world.carry(&back, self.ip, ip);
-        Ok(Arc::new(SimSocket::new(address, back, out)))
+        // A full backlog lets the peer wait, as dropped and repeated handshakes do.
+        let place = match &listener {
+            Some(listener) => listener.reserve().await.ok(),
+            None => None,
+        };
+        let Some(place) = place else {
+            world.travel(client, server).await;
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        };
+        let connection = world.join(client, server);
+        let peer = SocketAddr::new(client, port);
+        let end = SimSocket::new(connection.clone(), Side::Server, peer);
+        place.send(SimIncoming { peer, stream: end });
+        let own = SimSocket::new(connection, Side::Client, address);
+        world.travel(client, server).await;
+        Ok(Arc::new(own))
     }
 
     async fn resolve(&self, host: &str) -> io::Result<Vec<IpAddr>> {
-        // A simulated world has no names; everything is at the host itself.
-        Ok(vec![host.parse().unwrap_or(self.ip)])
+        let address = match host {
+            "localhost" => Ok(self.ip),
+            literal => literal.parse(),
+        };
+        address.map(|ip| vec![ip]).map_err(|_| {
+            let text = format!("lookup {host}: no such host");
+            io::Error::new(io::ErrorKind::NotFound, text)
+        })
     }
 }
 
@@ -202,6 +288,7 @@ struct SimAcceptor {
 #[async_trait]
 impl Acceptor for SimAcceptor {
     async fn accept(&mut self) -> io::Result<Box<dyn Incoming>> {
+        // The world keeps a sender for as long as nobody else listens here, so there is always a next one.
         let arrival = self.arrivals.recv().await.ok_or(io::ErrorKind::NotConnected)?;
         Ok(Box::new(arrival))
     }
@@ -213,7 +300,7 @@ impl Acceptor for SimAcceptor {
 
 struct SimIncoming {
     peer: SocketAddr,
-    stream: ByteStream,
+    stream: SimSocket,
 }
 
 impl Incoming for SimIncoming {
@@ -222,6 +309,6 @@ impl Incoming for SimIncoming {
     }
 
     fn open(self: Box<Self>) -> io::Result<ByteStream> {
-        Ok(self.stream)
+        Ok(Arc::new(self.stream))
     }
 }
