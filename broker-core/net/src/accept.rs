@@ -1,5 +1,9 @@
 //! The accept loop: one for each endpoint of a listener.
+//!
+//! It runs on the first shard and never reads from a connection: it gives each to the quietest shard, where a task of
+//! its own opens and serves it. Knows no protocol. Rules: CORE-13, CORE-80, CORE-81, CORE-87.
 
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,18 +11,23 @@ use std::time::Duration;
 
 use dunlin_api::{Acceptor, Broker, Connection, Endpoint, Env, Incoming, Listener, Shard, Task};
 use parking_lot::Mutex;
-use slab::Slab;
 use tokio::sync::Notify;
+
+use crate::system_error;
 
 /// First and longest pause after a temporary accept error (CORE-13).
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A listener at work.
+/// How long abandoned sessions may take to reach their next await.
+const ABANDONED_WAIT: Duration = Duration::from_secs(1);
+
+/// A listener at work. Dropping it stops accepting; its sessions run on.
 pub struct Serving {
     broker: Broker,
     endpoints: Vec<(Endpoint, SocketAddr)>,
-    accepting: Mutex<Vec<Task>>,
+    /// Held while they end, so that a second caller of [`Serving::close`] waits as well.
+    accepting: tokio::sync::Mutex<Vec<Task>>,
     sessions: Arc<Sessions>,
 }
 
@@ -34,18 +43,17 @@ pub async fn serve(listener: Arc<dyn Listener>, broker: Broker) -> io::Result<Se
         let acceptor = listener.bind(&endpoint, &env).await.map_err(|error| {
             io::Error::new(
                 error.kind(),
-                format!("Error listening on port: {name}, {:?}", error.to_string()),
+                format!(
+                    "Error listening on port: {name}, {:?}",
+                    system_error::text(&error)
+                ),
             )
         })?;
         bound.push((endpoint, acceptor));
     }
     let sessions = Arc::new(Sessions::default());
-    let mut serving = Serving {
-        broker: broker.clone(),
-        endpoints: Vec::new(),
-        accepting: Mutex::default(),
-        sessions: sessions.clone(),
-    };
+    let mut accepting = Vec::new();
+    let mut endpoints = Vec::new();
     for (endpoint, acceptor) in bound {
         let local = acceptor.local();
         listener.bound(&endpoint, local);
@@ -60,13 +68,15 @@ pub async fn serve(listener: Arc<dyn Listener>, broker: Broker) -> io::Result<Se
             sessions: sessions.clone(),
             connections: endpoint.connections,
         };
-        serving
-            .accepting
-            .lock()
-            .push(env.spawn("accept loop", accept.run(acceptor)));
-        serving.endpoints.push((endpoint, local));
+        accepting.push(env.spawn("an accept loop", accept.run(acceptor)));
+        endpoints.push((endpoint, local));
     }
-    Ok(serving)
+    Ok(Serving {
+        broker,
+        endpoints,
+        accepting: accepting.into(),
+        sessions,
+    })
 }
 
 impl Serving {
@@ -75,32 +85,36 @@ impl Serving {
         &self.endpoints
     }
 
-    /// Accepts nothing from here on; the sockets are closed when this returns.
+    /// Accepts nothing from here on; the sockets are closed when this returns. May be called again, also meanwhile.
     pub async fn close(&self) {
-        let accepting = std::mem::take(&mut *self.accepting.lock());
-        for task in accepting {
+        let mut accepting = self.accepting.lock().await;
+        for task in accepting.iter() {
             task.abort();
+        }
+        while let Some(task) = accepting.pop() {
             task.join().await;
         }
     }
 
-    /// Waits until every session has ended, and drops those that have not after `grace`.
+    /// Waits until every session has ended, and drops those that have not after `grace`. Comes after
+    /// [`Serving::close`]: a session that begins meanwhile is waited for as well.
     pub async fn end_sessions(&self, grace: Duration) {
-        if self
-            .broker
-            .env()
-            .timeout(grace, self.sessions.wait_until_none())
-            .await
-            .is_some()
-        {
+        let env = self.broker.env();
+        let ended = env.timeout(grace, self.sessions.wait_until_none()).await;
+        if ended.is_some() {
             return;
         }
         self.sessions.abandon();
-        // An abandoned session ends at its next await, which comes soon: nothing in it may block.
-        self.broker
-            .env()
-            .timeout(grace, self.sessions.wait_until_none())
-            .await;
+        // It ends at its next await, which comes soon: nothing in a session may block.
+        env.timeout(ABANDONED_WAIT, self.sessions.wait_until_none()).await;
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        for task in self.accepting.get_mut() {
+            task.abort();
+        }
     }
 }
 
@@ -129,15 +143,16 @@ impl Accept {
     async fn rest(&self, error: &io::Error, pause: Duration) -> Duration {
         let env = self.broker.env();
         let word = capitalised(self.connections);
+        let reason = system_error::text(error);
         if !is_temporary(error) {
-            env.log().error(format_args!("{word} Accept error: {error}"));
-            // Whatever it is, it must not turn into a busy loop.
+            env.log().error(format_args!("{word} Accept error: {reason}"));
+            // The reference tries again at once; that must not turn into a busy loop.
             env.sleep(FIRST_PAUSE).await;
             return pause;
         }
         let millis = pause.as_millis();
         env.log().error(format_args!(
-            "Temporary {word} Accept Error({error}), sleeping {millis}ms"
+            "Temporary {word} Accept Error({reason}), sleeping {millis}ms"
         ));
         env.sleep(pause).await;
         (pause * 2).min(LONGEST_PAUSE)
@@ -150,7 +165,7 @@ impl Accept {
         let residence = shard.enter();
         let (listener, broker) = (self.listener.clone(), self.broker.clone());
         let home = shard.clone();
-        self.sessions.clone().start(&env, &shard, async move {
+        self.sessions.start(&env, &shard, async move {
             let _residence = residence;
             let peer = incoming.peer();
             let stream = match incoming.open() {
@@ -179,39 +194,53 @@ impl Accept {
 /// The sessions of one listener that are under way. Touched when one begins and when it ends, not in between.
 #[derive(Default)]
 struct Sessions {
-    /// `None` for the moment between a place and its task.
-    tasks: Mutex<Slab<Option<Task>>>,
+    running: Mutex<Running>,
     emptied: Notify,
+}
+
+#[derive(Default)]
+struct Running {
+    /// Never used twice: a session may end before its task is noted, and another must not get its place then.
+    next_id: u64,
+    /// `None` until the task is noted.
+    tasks: HashMap<u64, Option<Task>>,
 }
 
 /// One session's place; dropped with it, however it ends.
 struct Place {
     sessions: Arc<Sessions>,
-    key: usize,
+    id: u64,
 }
 
 impl Sessions {
-    fn start(self: Arc<Self>, env: &Env, shard: &Shard, session: impl Future<Output = ()> + Send + 'static) {
-        // Held until the task is in its place: a session that ends at once waits here to leave it.
-        let mut tasks = self.tasks.lock();
-        let key = tasks.insert(None);
-        let place = Place {
-            sessions: self.clone(),
-            key,
-        };
+    fn start(self: &Arc<Self>, env: &Env, shard: &Shard, session: impl Future<Output = ()> + Send + 'static) {
+        let place = self.enter();
+        let id = place.id;
+        // Not under the lock: a runtime that is going down drops the session, and its place, inside this call.
         let task = env.spawn_on(shard, "a session", async move {
             let _place = place;
             session.await;
         });
-        if let Some(slot) = tasks.get_mut(key) {
+        if let Some(slot) = self.running.lock().tasks.get_mut(&id) {
             *slot = Some(task);
+        }
+    }
+
+    fn enter(self: &Arc<Self>) -> Place {
+        let mut running = self.running.lock();
+        let id = running.next_id;
+        running.next_id += 1;
+        running.tasks.insert(id, None);
+        Place {
+            sessions: self.clone(),
+            id,
         }
     }
 
     async fn wait_until_none(&self) {
         loop {
             let emptied = self.emptied.notified();
-            if self.tasks.lock().is_empty() {
+            if self.running.lock().tasks.is_empty() {
                 return;
             }
             emptied.await;
@@ -219,7 +248,14 @@ impl Sessions {
     }
 
     fn abandon(&self) {
-        for task in self.tasks.lock().iter().filter_map(|(_, task)| task.as_ref()) {
+        let tasks: Vec<Task> = self
+            .running
+            .lock()
+            .tasks
+            .values_mut()
+            .filter_map(Option::take)
+            .collect();
+        for task in tasks {
             task.abort();
         }
     }
@@ -227,9 +263,13 @@ impl Sessions {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut tasks = self.sessions.tasks.lock();
-        tasks.try_remove(self.key);
-        if tasks.is_empty() {
+        let (task, is_last) = {
+            let mut running = self.sessions.running.lock();
+            let task = running.tasks.remove(&self.id);
+            (task, running.tasks.is_empty())
+        };
+        drop(task);
+        if is_last {
             self.sessions.emptied.notify_waiters();
         }
     }
@@ -237,16 +277,27 @@ impl Drop for Place {
 
 /// Errors that pass by themselves: a connection that ended early, or no descriptor or memory left for now.
 fn is_temporary(error: &io::Error) -> bool {
-    const NO_DESCRIPTOR: [i32; 2] = [23, 24]; // ENFILE, EMFILE
-    const NO_MEMORY: [i32; 2] = [12, 105]; // ENOMEM, ENOBUFS
-    let is_shortage = error
-        .raw_os_error()
-        .is_some_and(|code| NO_DESCRIPTOR.contains(&code) || NO_MEMORY.contains(&code));
-    is_shortage
+    const SHORTAGES: [i32; 3] = [
+        23,                                               // ENFILE
+        24,                                               // EMFILE
+        if cfg!(target_os = "linux") { 105 } else { 55 }, // ENOBUFS
+    ];
+    system_code(error).is_some_and(|code| SHORTAGES.contains(&code))
         || matches!(
             error.kind(),
-            io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::OutOfMemory
         )
+}
+
+/// The system's number of an error, or of the one that it wraps.
+fn system_code(error: &io::Error) -> Option<i32> {
+    error.raw_os_error().or_else(|| {
+        let source = error.get_ref()?.source()?;
+        source.downcast_ref::<io::Error>()?.raw_os_error()
+    })
 }
 
 fn capitalised(word: &str) -> String {
@@ -264,3 +315,6 @@ fn host_port(host: &str, port: u16) -> String {
         format!("{host}:{port}")
     }
 }
+
+#[cfg(test)]
+mod tests;

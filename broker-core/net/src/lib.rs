@@ -8,6 +8,7 @@ pub mod output;
 pub mod sim;
 
 mod accept;
+mod system_error;
 mod tcp;
 
 pub use accept::{Serving, serve};
