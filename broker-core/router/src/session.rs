@@ -231,9 +231,11 @@ fn answer_nobody(member: &Member, subject: Subject<'_>, request: &Message<'_>, t
     let Some(reply) = request.reply else { return };
     let subscription = {
         let subscriptions = member.subscriptions.lock();
+        // One that has got its last message is retired only after the walk.
         subscriptions
             .values()
-            .find(|sub| sub.queue.is_none() && matches(sub.filter.as_filter(), reply))
+            .filter(|sub| sub.queue.is_none() && !sub.quota.is_exhausted())
+            .find(|sub| matches(sub.filter.as_filter(), reply))
             .cloned()
     };
     let Some(subscription) = subscription else { return };
