@@ -29,7 +29,9 @@ scripts! {
     auth_bcrypt_of_one_user
     auth_bcrypt_token
     auth_before_connect
+    auth_connection_types
     auth_no_auth_user
+    auth_no_auth_user_of_another_kind
     auth_no_auth_user_without_connect
     auth_nothing_required
     auth_timeout
@@ -51,6 +53,7 @@ scripts! {
     connect_null
     connect_odd_json
     connect_pedantic
+    connect_pedantic_split
     connect_protocol_range
     connect_quiet
     connect_verbose
@@ -83,6 +86,7 @@ scripts! {
     must_fail_quietly
     must_fail_without_arguments
     no_responders
+    no_responders_after_unsub_max
     no_responders_rules
     operations_of_other_peers
     order_of_checks_of_pub
@@ -90,6 +94,7 @@ scripts! {
     overlapping_subscriptions
     permissions_allow_responses
     permissions_allow_responses_beside_rules
+    permissions_allow_responses_repeated
     permissions_default
     permissions_deny_and_no_responders
     permissions_deny_at_delivery
