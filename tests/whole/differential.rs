@@ -1,5 +1,4 @@
 //! The scripts of `tests/differential`, each a test: the reference and Dunlin must give the same transcript.
-#![allow(clippy::panic, clippy::expect_used, reason = "only tests")]
 
 use dunlin_tests::differential::{self, Script};
 use dunlin_tests::server::Kind;
