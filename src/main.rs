@@ -327,18 +327,18 @@ async fn wait_for_end(config: &Config, server: &Server, signals: &mut Signals, l
             Signal::LameDuck => {
                 logger.notice(format_args!("Entering lame duck mode, stop accepting new clients"));
                 server.enter_lame_duck().await;
-                return pass_grace(config.lame_duck_grace_period, signals).await;
+                return pass_grace(config.lame_duck_grace_period, server, signals).await;
             }
         }
     }
 }
 
 /// Waits out the grace period of a lame duck; an interrupt ends it early (CORE-136: TERM does not).
-async fn pass_grace(grace: Duration, signals: &mut Signals) {
+async fn pass_grace(grace: Duration, server: &Server, signals: &mut Signals) {
     let interrupted = async { while signals.next().await != Signal::Interrupt {} };
     tokio::select! {
         biased;
         () = interrupted => {}
-        () = tokio::time::sleep(grace) => {}
+        () = server.broker().env().sleep(grace) => {}
     }
 }

@@ -1,5 +1,7 @@
 //! Whole brokers under test, in one binary: linking is what a test binary costs.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod allocation;
 mod differential;
 mod host;

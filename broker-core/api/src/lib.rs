@@ -29,7 +29,7 @@ pub use dunlin_subject::{AccountName, Filter, FilterBuf, QueueName, Sid, Subject
 pub use env::*;
 pub use listener::{Connection, Endpoint, Listener};
 pub use log::Log;
-pub use message::{Deliver, Delivery, Inbox, Message, OwnedMessage, Quota, SizeWidths};
+pub use message::{Deliver, Delivery, Inbox, Message, OwnedMessage, Quota};
 pub use plugin::{Component, Factory, NoOptions, Plugin, PluginError, Registry, RegistryError, Setup};
 pub use service::{Service, ServiceError};
 pub use shard::{ChunkPool, Flush, Residence, Scratch, Shard, Turn};

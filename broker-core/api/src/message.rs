@@ -15,17 +15,8 @@ pub struct Message<'a> {
     pub data: &'a [u8],
     /// Bytes of the header block in `data`; 0 means that there is none (CORE-35).
     pub header_len: usize,
-    /// How many digits the publisher wrote its sizes with; NATS receivers get them back (CORE-25).
-    pub widths: SizeWidths,
-}
-
-/// Digits of the sizes as sent, which may have leading zeros. 0: as many as the number needs.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SizeWidths {
-    /// Of the header block.
-    pub header: u8,
-    /// Of everything.
-    pub total: u8,
+    /// See [`Message::wire`].
+    wire: &'a [u8],
 }
 
 impl<'a> Message<'a> {
@@ -35,6 +26,32 @@ impl<'a> Message<'a> {
             data: payload,
             ..Self::default()
         }
+    }
+
+    /// A message with a header block of `header_len` bytes in front of its payload.
+    pub fn with_headers(data: &'a [u8], header_len: usize) -> Self {
+        Self {
+            data,
+            header_len,
+            ..Self::default()
+        }
+    }
+
+    /// A message that a NATS codec has decoded, with the bytes that it was decoded from: see [`Message::wire`]. Whoever calls
+    /// this vouches that `wire` says the same as the other arguments.
+    pub fn decoded(reply: Option<Subject<'a>>, data: &'a [u8], header_len: usize, wire: &'a [u8]) -> Self {
+        Self {
+            reply,
+            data,
+            header_len,
+            wire,
+        }
+    }
+
+    /// The message as its publisher wrote it in the NATS protocol, from behind the subject to the last line end; empty if it
+    /// did not come that way. NATS receivers get it whole, sizes as sent included (CORE-25), for the price of a copy.
+    pub fn wire(&self) -> &'a [u8] {
+        self.wire
     }
 
     /// The same message, asking for an answer at `reply`.

@@ -52,10 +52,12 @@ pub struct Traffic {
 }
 
 impl TrafficCells {
+    /// Only the session's own task publishes, so no add can be lost between load and store.
     pub(crate) fn count_in(&self, messages: usize, bytes: usize) {
-        // Only the session's own task publishes, so a plain add would do; relaxed costs the same.
-        self.in_messages.fetch_add(messages as u64, Relaxed);
-        self.in_bytes.fetch_add(bytes as u64, Relaxed);
+        self.in_messages
+            .store(self.in_messages.load(Relaxed) + messages as u64, Relaxed);
+        self.in_bytes
+            .store(self.in_bytes.load(Relaxed) + bytes as u64, Relaxed);
     }
 
     pub(crate) fn count_out(&self, messages: usize, bytes: usize) {

@@ -242,11 +242,7 @@ fn answer_nobody(member: &Member, subject: Subject<'_>, request: &Message<'_>, t
     let mut status = b"NATS/1.0 503\r\nNats-Subject: ".to_vec();
     status.extend_from_slice(subject.as_bytes());
     status.extend_from_slice(b"\r\n\r\n");
-    let message = Message {
-        header_len: status.len(),
-        data: &status,
-        ..Message::default()
-    };
+    let message = Message::with_headers(&status, status.len());
     let delivery = Delivery {
         sid: &subscription.sid,
         subject: reply,

@@ -53,6 +53,12 @@ pub struct Publish<'a> {
     pub reply: Option<Arg<'a>>,
     /// Headers, payload and their sizes as announced.
     pub content: Content<'a>,
+    /// The header line with its end, for [`Decoder::repeat`].
+    pub line: &'a [u8],
+    /// The frame from behind the subject to its end, just as a `MSG` or `HMSG` line goes on behind the subscription id:
+    /// `[reply] [header size] <size>`, line end, content, line end. Empty if the words are not parted by one blank each
+    /// or the line does not end in `\r\n`: then it must be written anew.
+    pub tail: &'a [u8],
 }
 
 /// `SUB <subject> [queue] <sid>`.

@@ -18,14 +18,7 @@ impl Digits {
 
     /// The usual digits of `value`.
     pub fn new(value: u32) -> Self {
-        Self::with_width(value, 1)
-    }
-
-    /// The digits of `value` with zeros in front, at least `width` digits; ten are the most.
-    #[inline]
-    fn with_width(value: u32, width: u8) -> Self {
-        let own = value.checked_ilog10().map_or(1, |log| log as u8 + 1); // At most ten.
-        let len = own.max(width).min(Self::ROOM as u8);
+        let len = value.checked_ilog10().map_or(1, |log| log as u8 + 1); // At most ten.
         let mut text = [0; Self::ROOM];
         let mut rest = value;
         for slot in text.iter_mut().take(usize::from(len)).rev() {
@@ -111,20 +104,18 @@ impl<'a> Content<'a> {
     /// A header block of `header_len` bytes and the payload behind it. A length of 0 means no headers.
     /// `None` if the block is longer than `bytes`, or from 4 GiB on.
     pub fn with_headers(bytes: &'a [u8], header_len: usize) -> Option<Self> {
-        Self::with_widths(bytes, header_len, (1, 1))
-    }
-
-    /// [`Content::with_headers`], with sizes of at least so many digits, zeros in front: as a publisher wrote them
-    /// (CORE-25). Ten digits are the most.
-    #[inline]
-    pub fn with_widths(bytes: &'a [u8], header_len: usize, (header, total): (u8, u8)) -> Option<Self> {
         let size = u32::try_from(bytes.len()).ok()?;
-        let header = match u32::try_from(header_len).ok().filter(|h| *h <= size)? {
-            0 => NO_HEADERS,
-            len => Digits::with_width(len, header),
+        let header = u32::try_from(header_len).ok().filter(|header| *header <= size)?;
+        let header = if header == 0 {
+            NO_HEADERS
+        } else {
+            Digits::new(header)
         };
-        let size = Digits::with_width(size, total);
-        Some(Self { bytes, size, header })
+        Some(Self {
+            bytes,
+            size: Digits::new(size),
+            header,
+        })
     }
 
     /// What the decoder cut out: `bytes` has `size` bytes, and `header` is not above it.
@@ -235,19 +226,6 @@ mod tests {
             assert_eq!(Digits::new(value).as_bytes(), value.to_string().as_bytes());
         }
         assert_eq!(Digits::new(0), NO_HEADERS);
-    }
-
-    // CORE-25
-    #[test]
-    fn widths_bring_back_the_digits_as_sent() {
-        let content = Content::with_widths(b"NATS/1.0\r\n\r\nhello", 12, (4, 3)).expect("fits");
-        assert_eq!(
-            format!("{:?} {:?}", content.size(), content.header_size()),
-            "017 Some(0012)"
-        );
-        assert_eq!(content.payload(), b"hello");
-        let plain = Content::with_widths(b"hello", 0, (0, 0)).expect("fits");
-        assert_eq!(format!("{:?}", plain.size()), "5");
     }
 
     // CORE-58

@@ -1,8 +1,6 @@
 //! One read batch: frames in, operations done, answers appended. Nothing here waits.
 
-use dunlin_api::{
-    CloseReason, Message, PublishRefusal, QueueName, Sid, SizeWidths, Subject, SubscribeError, Turn,
-};
+use dunlin_api::{CloseReason, Message, PublishRefusal, QueueName, Sid, Subject, SubscribeError, Turn};
 use dunlin_wire::client::{ErrorKind, Frame, Publish, Subscribe, Unsubscribe, WireError, write};
 use dunlin_wire::{Arg, Info, Quoted};
 use smallvec::SmallVec;
@@ -30,35 +28,33 @@ pub(crate) enum Step {
 /// Consecutive publishes to one subject.
 #[derive(Default)]
 struct Run<'a> {
-    subject: Option<Arg<'a>>,
+    /// The publish before, whose header line the next one often repeats.
+    last: Option<Publish<'a>>,
     messages: SmallVec<[Message<'a>; RUN]>,
 }
 
 impl<'a> Run<'a> {
-    fn takes(&self, publish: &Publish<'a>) -> bool {
-        self.messages.len() < RUN && self.subject.is_none_or(|subject| subject == publish.subject)
+    fn subject(&self) -> Option<Arg<'a>> {
+        self.last
+            .map(|last| last.subject)
+            .filter(|_| !self.messages.is_empty())
     }
 
+    fn takes(&self, publish: &Publish<'a>) -> bool {
+        self.messages.len() < RUN && self.subject().is_none_or(|subject| subject == publish.subject)
+    }
+
+    #[inline]
     fn push(&mut self, publish: &Publish<'a>) {
         let content = &publish.content;
-        self.subject = Some(publish.subject);
-        self.messages.push(Message {
-            reply: publish
-                .reply
-                .and_then(|reply| Subject::from_wire(reply.as_bytes()).ok()),
-            data: content.bytes(),
-            header_len: content.headers().map_or(0, <[u8]>::len),
-            widths: SizeWidths {
-                header: content.header_size().map_or(0, |size| width(size.as_bytes())),
-                total: width(content.size().as_bytes()),
-            },
-        });
+        let reply = publish
+            .reply
+            .and_then(|reply| Subject::from_wire(reply.as_bytes()).ok());
+        let header_len = content.header_size().map_or(0, |size| size.len());
+        self.last = Some(*publish);
+        self.messages
+            .push(Message::decoded(reply, content.bytes(), header_len, publish.tail));
     }
-}
-
-fn width(digits: &[u8]) -> u8 {
-    // At most ten digits.
-    digits.len() as u8
 }
 
 impl Client {
@@ -67,6 +63,14 @@ impl Client {
         let mut run = Run::default();
         let mut was_heard = false;
         let step = loop {
+            if let Some(publish) = self.repeat(&run, input) {
+                if !run.takes(&publish) {
+                    self.publish(&mut run, turn);
+                }
+                was_heard = true;
+                run.push(&publish);
+                continue;
+            }
             let frame = match self.decoder.decode(input) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break Step::More,
@@ -88,6 +92,8 @@ impl Client {
                 continue;
             }
             self.publish(&mut run, turn);
+            // What follows may change the limits, which a repeated line is not held against again.
+            run.last = None;
             if let Some(step) = self.operate(&frame, turn) {
                 break step;
             }
@@ -99,9 +105,17 @@ impl Client {
         step
     }
 
+    /// A publish with the header line of the one before it, which needs no second look: pedantic clients have every
+    /// subject checked.
+    #[inline]
+    fn repeat<'a>(&mut self, run: &Run<'a>, input: &mut &'a [u8]) -> Option<Publish<'a>> {
+        let last = run.last.as_ref().filter(|_| !self.connect.pedantic)?;
+        self.decoder.repeat(input, last)
+    }
+
     /// Publishes the run and answers what was refused in it.
     fn publish(&mut self, run: &mut Run<'_>, turn: &mut Turn) {
-        let Some(subject) = run.subject.take() else { return };
+        let Some(subject) = run.subject() else { return };
         let Ok(routed) = Subject::from_wire(subject.as_bytes()) else {
             return run.messages.clear();
         };

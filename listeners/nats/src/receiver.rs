@@ -64,10 +64,15 @@ impl Deliver for Receiver {
     }
 }
 
+#[inline]
 fn write_message(sink: &mut Into<'_, '_>, head: &MessageHead<'_>, message: &Message<'_>, headers: bool) {
+    let has_headers = message.header_len > 0;
+    if !message.wire().is_empty() && (headers || !has_headers) {
+        head.write_tail(sink, has_headers, message.wire());
+        return;
+    }
     let reply = message.reply.and_then(|reply| Arg::new(reply.as_bytes()));
-    let widths = (message.widths.header, message.widths.total);
-    let Some(content) = Content::with_widths(message.data, message.header_len, widths) else {
+    let Some(content) = Content::with_headers(message.data, message.header_len) else {
         return;
     };
     let content = if headers {

@@ -51,7 +51,27 @@ pub struct Decoder {
 /// The text of a line, and the line's length with its line feed.
 struct Line<'a> {
     text: &'a [u8],
+    /// Where the text begins.
+    start: usize,
     len: usize,
+}
+
+impl Line<'_> {
+    /// Where the words behind the first one begin, if `words` are parted by one blank each and the line ends in
+    /// `\r\n`: what follows can then be sent on as it is.
+    #[inline]
+    fn behind_first(&self, words: &[&[u8]]) -> Option<usize> {
+        let (first, others) = words.split_first()?;
+        let mut at = first.len();
+        for word in others {
+            if self.text.get(at) != Some(&b' ') {
+                return None;
+            }
+            at += 1 + word.len();
+        }
+        let is_whole = at == self.text.len() && self.start + at + 2 == self.len;
+        is_whole.then_some(self.start + first.len() + 1)
+    }
 }
 
 /// A frame and its length.
@@ -84,6 +104,39 @@ impl Decoder {
         *input = front.get(len..).unwrap_or_default();
         (self.whole, self.text_at, self.scanned) = (0, 0, 0);
         Ok(Some(frame))
+    }
+
+    /// Takes a publish whose header line is the same, byte for byte, as that of `previous`: compared, not parsed. `None`:
+    /// it is not, or not whole yet; [`decode`](Self::decode) tells. Limits must not have changed since `previous`.
+    #[inline]
+    pub fn repeat<'a>(&mut self, input: &mut &'a [u8], previous: &Publish<'_>) -> Option<Publish<'a>> {
+        if self.whole + self.text_at + self.scanned > 0 {
+            return None;
+        }
+        let front = *input;
+        let (line_len, size) = (previous.line.len(), previous.content.size());
+        let (line, rest) = front.split_at_checked(line_len)?;
+        if line != previous.line {
+            return None;
+        }
+        let (bytes, after) = rest.split_at_checked(size.len())?;
+        *input = after.strip_prefix(b"\r\n")?;
+        let moved = |word: &[u8], from: usize| front.get(from..from + word.len()).map(Arg::from_splitter);
+        // The words stand where they stood in the previous line.
+        let offset = |word: &[u8]| (word.as_ptr() as usize).wrapping_sub(previous.line.as_ptr() as usize);
+        let subject = previous.subject.as_bytes();
+        let reply = previous.reply.map(Arg::as_bytes);
+        let whole = line_len + size.len() + 2;
+        Some(Publish {
+            subject: moved(subject, offset(subject))?,
+            reply: match reply {
+                Some(reply) => Some(moved(reply, offset(reply))?),
+                None => None,
+            },
+            content: Content::decoded(bytes, size, previous.content.header_size()),
+            line,
+            tail: front.get(whole - previous.tail.len()..whole).unwrap_or_default(),
+        })
     }
 
     /// How long the rest of the input must get before [`decode`](Self::decode) can say more: a hint for
@@ -168,10 +221,16 @@ impl Decoder {
         let Some((bytes, len)) = self.content(front, line.len, size.len())? else {
             return Ok(None);
         };
+        let behind = match reply {
+            None => line.behind_first(&[subject.as_bytes(), size.as_bytes()]),
+            Some(reply) => line.behind_first(&[subject.as_bytes(), reply, size.as_bytes()]),
+        };
         let publish = Publish {
             subject,
             reply: reply.map(Arg::from_splitter),
             content: Content::decoded(bytes, size, None),
+            line: front.get(..line.len).unwrap_or_default(),
+            tail: behind.and_then(|from| front.get(from..len)).unwrap_or_default(),
         };
         Ok(Some((Frame::Publish(publish), len)))
     }
@@ -199,10 +258,22 @@ impl Decoder {
         let Some((bytes, len)) = self.content(front, line.len, size.len())? else {
             return Ok(None);
         };
+        let behind = match reply {
+            None => line.behind_first(&[subject.as_bytes(), header.as_bytes(), size.as_bytes()]),
+            Some(reply) => {
+                line.behind_first(&[subject.as_bytes(), reply, header.as_bytes(), size.as_bytes()])
+            }
+        };
         let publish = Publish {
             subject,
             reply: reply.map(Arg::from_splitter),
             content: Content::decoded(bytes, size, Some(header)),
+            line: front.get(..line.len).unwrap_or_default(),
+            // `HPUB x 0 5` has no headers, and goes on as `MSG`.
+            tail: behind
+                .filter(|_| !header.is_empty())
+                .and_then(|from| front.get(from..len))
+                .unwrap_or_default(),
         };
         Ok(Some((Frame::Publish(publish), len)))
     }
@@ -243,6 +314,7 @@ impl Decoder {
         }
         Ok(Some(Line {
             text,
+            start,
             len: start + at + 1,
         }))
     }

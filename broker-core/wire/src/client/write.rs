@@ -85,6 +85,29 @@ impl<'a> MessageHead<'a> {
         }
     }
 
+    /// Appends a message just as it was published: `tail` is that of the [`Publish`](super::Publish), `has_headers` whether
+    /// it has a header block.
+    #[inline]
+    pub fn write_tail(&self, sink: &mut impl Sink, has_headers: bool, tail: &[u8]) -> usize {
+        match self.line.get(usize::from(!has_headers)..self.len) {
+            Some(head) if !head.is_empty() => put_all(sink, &[head, tail]),
+            _ => {
+                let verb: &[u8] = if has_headers { b"HMSG " } else { b"MSG " };
+                put_all(
+                    sink,
+                    &[
+                        verb,
+                        self.subject.as_bytes(),
+                        b" ",
+                        self.sid.as_bytes(),
+                        b" ",
+                        tail,
+                    ],
+                )
+            }
+        }
+    }
+
     #[cold]
     fn write_long(&self, sink: &mut impl Sink, reply: Option<Arg<'_>>, content: &Content<'_>) -> usize {
         let (header, size) = (content.header_size(), content.size());
