@@ -13,18 +13,21 @@ const FUNCTION_LINES: usize = 100;
 const CALLS: &[&str] = &[
     "Instant::now",
     "SystemTime::now",
-    "std::fs::",
-    "tokio::fs::",
-    "fs::read",
-    "fs::write",
+    ".elapsed(",
+    "fs::",
+    "std::fs",
     "File::open",
     "File::create",
     "OpenOptions::new",
+    "TcpSocket::",
     "TcpStream::connect",
-    "TcpListener::bind",
+    "TcpListener::",
     "UdpSocket::",
+    "UnixDatagram::",
     "UnixStream::",
     "UnixListener::",
+    "lookup_host",
+    "to_socket_addrs",
     "thread::spawn",
     "thread::sleep",
     "thread::Builder",
@@ -117,7 +120,7 @@ fn calls(path: &str, masked: &str, items: &Items) -> Vec<Finding> {
         for call in CALLS {
             let stands_alone = line.match_indices(call).any(|(at, _)| {
                 let before = line.get(..at).and_then(|before| before.chars().next_back());
-                !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
+                call.starts_with('.') || !before.is_some_and(|c| c.is_alphanumeric() || c == '_')
             });
             if stands_alone {
                 let told = format!("{call} outside `Env`");
@@ -181,6 +184,22 @@ mod tests {
         );
         assert!(told("broker-core/api/src/env/real.rs", text).is_empty());
         assert!(told("broker-core/router/src/tests.rs", text).is_empty());
+    }
+
+    #[test]
+    fn calls_are_found_however_they_are_imported() {
+        for (line, call) in [
+            ("use std::fs;", "std::fs"),
+            ("fs::remove_file(path)", "fs::"),
+            ("start.elapsed()", ".elapsed("),
+            ("TcpSocket::new_v4()", "TcpSocket::"),
+        ] {
+            let text = format!("fn a() {{\n{line}\n}}\n");
+            assert_eq!(
+                told("broker-core/router/src/x.rs", &text),
+                [format!("2: call: {call}")]
+            );
+        }
     }
 
     #[test]
