@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use dunlin_api::{Acceptor, Broker, Connection, Endpoint, Env, Incoming, Listener, Shard, Task};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::system_error;
 
@@ -31,26 +31,21 @@ pub struct Serving {
     sessions: Arc<Sessions>,
 }
 
-/// Binds every endpoint of `listener`, and accepts from then on.
+/// Binds every endpoint of `listener`, and accepts from then on. Callable on any runtime.
 ///
 /// # Errors
 /// The first endpoint that cannot be bound, named with its address (CORE-81); none is left bound.
 pub async fn serve(listener: Arc<dyn Listener>, broker: Broker) -> io::Result<Serving> {
     let env = broker.env().clone();
-    let mut bound = Vec::new();
-    for endpoint in listener.endpoints() {
-        let name = host_port(&endpoint.host, endpoint.port);
-        let acceptor = listener.bind(&endpoint, &env).await.map_err(|error| {
-            io::Error::new(
-                error.kind(),
-                format!(
-                    "Error listening on port: {name}, {:?}",
-                    system_error::text(&error)
-                ),
-            )
-        })?;
-        bound.push((endpoint, acceptor));
-    }
+    // A socket is driven by the runtime that it is bound on. This must be the one that accepts, not the caller's.
+    let (sender, receiver) = oneshot::channel();
+    let (binder, on_env) = (listener.clone(), env.clone());
+    env.spawn("binding a listener", async move {
+        // The caller may have given up; what was bound is then closed again.
+        let _ = sender.send(bind_all(binder.as_ref(), &on_env).await);
+    });
+    let panicked = |_| io::Error::other("the listener panicked while it was bound");
+    let bound = receiver.await.map_err(panicked)??;
     let sessions = Arc::new(Sessions::default());
     let mut accepting = Vec::new();
     let mut endpoints = Vec::new();
@@ -77,6 +72,22 @@ pub async fn serve(listener: Arc<dyn Listener>, broker: Broker) -> io::Result<Se
         accepting: accepting.into(),
         sessions,
     })
+}
+
+async fn bind_all(listener: &dyn Listener, env: &Env) -> io::Result<Vec<(Endpoint, Box<dyn Acceptor>)>> {
+    let mut bound = Vec::new();
+    for endpoint in listener.endpoints() {
+        let acceptor = listener.bind(&endpoint, env).await.map_err(|error| {
+            let name = host_port(&endpoint.host, endpoint.port);
+            let reason = system_error::text(&error);
+            io::Error::new(
+                error.kind(),
+                format!("Error listening on port: {name}, {reason:?}"),
+            )
+        })?;
+        bound.push((endpoint, acceptor));
+    }
+    Ok(bound)
 }
 
 impl Serving {

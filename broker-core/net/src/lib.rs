@@ -10,6 +10,8 @@ pub mod sim;
 mod accept;
 mod system_error;
 mod tcp;
+#[cfg(test)]
+mod test_streams;
 
 pub use accept::{Serving, serve};
 pub use tcp::TcpNetwork;

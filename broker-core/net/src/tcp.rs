@@ -245,36 +245,10 @@ impl Socket for TcpSocket {
 
 #[cfg(test)]
 mod tests {
-    use dunlin_api::{readable, writable};
-
     use super::*;
+    use crate::test_streams::{end_of, pattern, read_all, write_all};
 
     const BYTES: usize = 1 << 20;
-
-    async fn write_all(stream: &dyn Socket, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            match stream.try_write_vectored(&[IoSlice::new(bytes)]) {
-                Ok(count) => bytes = &bytes[count..],
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => writable(stream).await.unwrap(),
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-
-    async fn read_all(stream: &dyn Socket, wanted: usize) -> Vec<u8> {
-        let mut bytes = vec![0; wanted];
-        let mut count = 0;
-        while count < wanted {
-            readable(stream).await.unwrap();
-            match stream.try_read(&mut bytes[count..]) {
-                Ok(0) => panic!("ended after {count}"),
-                Ok(more) => count += more,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-        bytes
-    }
 
     async fn bound(address: &str) -> Box<dyn Acceptor> {
         TcpNetwork::new().bind(address.parse().unwrap()).await.unwrap()
@@ -292,7 +266,7 @@ mod tests {
         let address = acceptor.local();
         assert_ne!(address.port(), 0);
         let (client, server) = connected(acceptor.as_mut(), address).await;
-        let bytes: Vec<u8> = (0..BYTES).map(|n| (n % 251) as u8).collect();
+        let bytes = pattern(BYTES);
         let (_, _, at_server, at_client) = tokio::join!(
             write_all(client.as_ref(), &bytes),
             write_all(server.as_ref(), &bytes),
@@ -309,8 +283,7 @@ mod tests {
         let (client, server) = connected(acceptor.as_mut(), address).await;
         server.shutdown();
         for end in [server, client] {
-            readable(end.as_ref()).await.unwrap();
-            assert_eq!(end.try_read(&mut [0; 8]).unwrap(), 0);
+            assert_eq!(end_of(end.as_ref()).await, Ok(()));
         }
     }
 
