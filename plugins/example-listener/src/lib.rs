@@ -5,21 +5,28 @@
 //! listen = "127.0.0.1:4333"
 //! ```
 //!
-//! ```text
-//! subscribe greet.*            ok
-//! publish greet.joe hello      message greet.joe hello
-//!                              ok
-//! quit
-//! ```
+//! | line | answer |
+//! |---|---|
+//! | `login TOKEN`, `login USER PASSWORD` | `ok`; asked for only where the auth provider wants credentials |
+//! | `publish SUBJECT TEXT` | `ok` |
+//! | `subscribe SUBJECT` | `ok N`; each message is then a line `message SUBJECT TEXT` |
+//! | `unsubscribe N` | `ok` |
+//! | `quit` | none: the connection ends |
 //!
-//! Reading and writing are one task: it waits for the peer's bytes or for a message, whichever comes first. What it may
-//! hold is bounded: a line, and a queue of messages; a peer that does not take its messages loses some, and is told so.
+//! Whatever goes wrong is a line `error TEXT`. Everything that a peer can make grow is bounded: its line, what waits
+//! for it, its time to log in; one that does not take its messages is closed as a slow consumer. Text with line ends in
+//! it is shown on one line, so no message looks like two.
 
+#![deny(clippy::indexing_slicing)]
+
+mod outbox;
 mod session;
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 use dunlin_api::{Broker, Component, Connection, Endpoint, Listener, Plugin, PluginError, Setup};
-use dunlin_config::{ConfigSection, ListenAddress};
+use dunlin_config::{ByteSize, ConfigSection, ListenAddress};
 
 /// The plugin, for the list in `plugins/builtin`.
 pub fn plugin() -> Plugin {
@@ -32,11 +39,18 @@ pub struct LineOptions {
     /// Host and port to listen on; port -1 asks for a free one.
     #[config(required)]
     pub listen: Option<ListenAddress>,
+    /// Longest line that a peer may send.
+    #[config(default = "8K")]
+    pub max_line: ByteSize,
+    /// What may wait for a peer that does not read, beside one message.
+    #[config(default = "1M")]
+    pub max_pending: ByteSize,
 }
 
 /// Serves the line protocol.
 pub struct LineListener {
     endpoint: Endpoint,
+    limits: session::Limits,
 }
 
 impl Component for LineListener {
@@ -62,8 +76,16 @@ impl Component for LineListener {
                 port,
                 scheme: "line",
             },
+            limits: session::Limits {
+                line: bytes(options.max_line),
+                pending: bytes(options.max_pending),
+            },
         })
     }
+}
+
+fn bytes(size: ByteSize) -> usize {
+    usize::try_from(size.0).unwrap_or(usize::MAX)
 }
 
 #[async_trait]
@@ -73,6 +95,6 @@ impl Listener for LineListener {
     }
 
     async fn session(&self, connection: Connection, broker: &Broker) {
-        session::run(connection, broker).await;
+        session::run(connection, broker, self.limits).await;
     }
 }
