@@ -62,7 +62,9 @@ impl SessionCore for RouterSession {
             subject,
             may_publish: route.may_publish,
         };
-        if gate.lets_all_pass(messages) && !flags.no_responders && !flags.acknowledge {
+        let is_plain = |message: &Message<'_>| message.reply.is_none();
+        let asks_nobody = !flags.no_responders || messages.iter().all(is_plain);
+        if gate.lets_all_pass(messages) && asks_nobody && !flags.acknowledge {
             walk.run(route, messages);
         } else {
             for (index, message) in messages.iter().enumerate() {

@@ -38,7 +38,7 @@ impl Deliver for Receiver {
         let (Some(subject), Some(sid)) = (subject, Arg::new(delivery.sid.as_bytes())) else {
             return 0;
         };
-        let head = MessageHead::new(subject, sid);
+        let head = MessageHead::new(subject, sid, delivery.messages.len());
         let headers = self.headers.load(Relaxed);
         let encode = |appender: &mut Appender<'_>| {
             let wanted = delivery.take();

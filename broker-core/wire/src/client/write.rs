@@ -28,28 +28,23 @@ pub struct MessageHead<'a> {
 }
 
 impl<'a> MessageHead<'a> {
-    /// The head of lines for `subject` under the receiver's `sid`.
-    pub fn new(subject: Arg<'a>, sid: Arg<'a>) -> Self {
-        let mut line = [0; HEAD_ROOM];
+    /// The head of lines for `subject` under the receiver's `sid`, put together once if there are several `messages` to come.
+    pub fn new(subject: Arg<'a>, sid: Arg<'a>, messages: usize) -> Self {
+        let mut head = Self { subject, sid, line: [0; HEAD_ROOM], len: 0 };
+        if messages > 2 {
+            head.prepare();
+        }
+        head
+    }
+
+    fn prepare(&mut self) {
         let mut len = 0;
-        for piece in [&b"HMSG "[..], subject.as_bytes(), b" ", sid.as_bytes(), b" "] {
-            let Some(room) = line.get_mut(len..len + piece.len()) else {
-                return Self {
-                    subject,
-                    sid,
-                    line,
-                    len: 0,
-                };
-            };
+        for piece in [&b"HMSG "[..], self.subject.as_bytes(), b" ", self.sid.as_bytes(), b" "] {
+            let Some(room) = self.line.get_mut(len..len + piece.len()) else { return };
             room.copy_from_slice(piece);
             len += piece.len();
         }
-        Self {
-            subject,
-            sid,
-            line,
-            len,
-        }
+        self.len = len;
     }
 
     /// Appends a message: `MSG <subject> <sid> [reply] <size>`, or `HMSG ... <header size> <size>` if `content` has
@@ -108,7 +103,6 @@ impl<'a> MessageHead<'a> {
         }
     }
 
-    #[cold]
     fn write_long(&self, sink: &mut impl Sink, reply: Option<Arg<'_>>, content: &Content<'_>) -> usize {
         let (header, size) = (content.header_size(), content.size());
         let verb: &[u8] = if header.is_some() { b"HMSG " } else { b"MSG " };
@@ -138,7 +132,7 @@ pub fn msg(
     reply: Option<Arg<'_>>,
     content: &Content<'_>,
 ) -> usize {
-    MessageHead::new(subject, sid).write(sink, reply, content)
+    MessageHead::new(subject, sid, 1).write(sink, reply, content)
 }
 
 /// Tells a requester that nobody listens on `subject`, which must be the mapped one (CORE-61).
