@@ -187,7 +187,8 @@ impl StreamState {
     /// Sequences between the first and the last that hold no message.
     pub fn deleted(&self) -> u64 {
         // A new stream has first 0, which would count a sequence 0.
-        (self.last + 1)
+        self.last
+            .saturating_add(1)
             .saturating_sub(self.first.max(1))
             .saturating_sub(self.messages)
     }
@@ -452,5 +453,7 @@ mod tests {
         assert_eq!(state(3, 2, 6).deleted(), 2);
         assert_eq!(state(0, 7, 6).deleted(), 0);
         assert_eq!(state(0, 0, 0).deleted(), 0);
+        // A skip may reach the end of all sequences.
+        assert_eq!(state(0, u64::MAX, u64::MAX).deleted(), 0);
     }
 }
