@@ -193,14 +193,21 @@ fn follow(mut command: Command) -> Result<(Summary, bool), String> {
         for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
             let line = String::from_utf8_lossy(&line);
             summary.take(&line);
-            // A line for each of a thousand tests says nothing.
-            if !(line.starts_with("test ") && line.ends_with("... ok")) {
+            if is_news(&line) {
                 say(&line);
             }
         }
     }
     let status = child.wait().map_err(|error| format!("cargo: {error}"))?;
     Ok((summary, status.success()))
+}
+
+/// Whether a line of a test run is worth showing: a line for each of a thousand good tests is not.
+fn is_news(line: &str) -> bool {
+    let is_good = line.starts_with("test ") && line.ends_with("... ok");
+    let is_empty =
+        line.trim().is_empty() || line.starts_with("running ") || line.starts_with("test result: ok. 0 ");
+    !is_good && !is_empty
 }
 
 /// What test binaries said about themselves.
