@@ -29,6 +29,15 @@ impl Secret {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether it is a bcrypt hash (AUTH-10): `$2a$`, `$2b$`, `$2x$` or `$2y$`, two digits of cost, and more.
+    pub fn is_bcrypt(&self) -> bool {
+        matches!(
+            self.0.as_bytes(),
+            [b'$', b'2', b'a' | b'b' | b'x' | b'y', b'$', tens, ones, b'$', ..]
+                if tens.is_ascii_digit() && ones.is_ascii_digit()
+        )
+    }
 }
 
 impl fmt::Debug for Secret {

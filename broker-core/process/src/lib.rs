@@ -3,6 +3,7 @@
 //! Part of the seam to the world: the log's writer thread and its files are reached from here, and nowhere else. Knows
 //! no protocol and starts no broker. Rules: CORE-128 to CORE-139.
 
+pub mod banner;
 pub mod cli;
 pub mod files;
 pub mod identity;

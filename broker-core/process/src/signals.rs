@@ -21,11 +21,6 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// Whether it asks the broker to stop.
-    pub fn stops(self) -> bool {
-        matches!(self, Self::Interrupt | Self::Terminate)
-    }
-
     /// The name in the log line.
     fn name(self) -> &'static str {
         match self {
@@ -80,17 +75,6 @@ impl Signals {
             .notice(format_args!("Trapped {:?} signal", signal.name()));
         signal
     }
-
-    /// Waits for one that asks to stop. Raced against the stopping itself, it lets a second INT or TERM end the process
-    /// at once: nothing that was acknowledged is lost by that. Cancel-safe.
-    pub async fn stop(&mut self) -> Signal {
-        loop {
-            let signal = self.next().await;
-            if signal.stops() {
-                return signal;
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -101,7 +85,7 @@ mod tests {
     use crate::log::memory_sink;
 
     // One test, since signals are the whole process's.
-    // CORE-136 [TestSignalInterruptHasSuccessfulExit, TestSignalTermHasSuccessfulExit]
+    // CORE-136
     #[tokio::test]
     async fn each_signal_has_its_meaning_and_its_line() {
         let sink = memory_sink();
@@ -124,8 +108,5 @@ mod tests {
             Signal::ReopenLog,
             "a stream serves more than once"
         );
-        send(Raw::HUP);
-        send(Raw::TERM);
-        assert_eq!(signals.stop().await, Signal::Terminate);
     }
 }
