@@ -94,8 +94,8 @@ impl Lines {
 struct Obedient {
     endpoints: Vec<Endpoint>,
     bound: Mutex<Vec<SocketAddr>>,
-    /// Given by the acceptor before any connection, one at a time.
-    errors: Mutex<VecDeque<i32>>,
+    /// What the acceptor does first: fails with a number, or accepts.
+    script: Mutex<VecDeque<Option<i32>>>,
 }
 
 impl Obedient {
@@ -112,9 +112,9 @@ impl Obedient {
         }
     }
 
-    fn failing(errors: impl IntoIterator<Item = i32>) -> Self {
+    fn accepting(script: impl IntoIterator<Item = Option<i32>>) -> Self {
         Self {
-            errors: Mutex::new(errors.into_iter().collect()),
+            script: Mutex::new(script.into_iter().collect()),
             ..Self::on(&[4222])
         }
     }
@@ -129,8 +129,8 @@ impl Listener for Obedient {
     async fn bind(&self, endpoint: &Endpoint, env: &Env) -> io::Result<Box<dyn Acceptor>> {
         let address = SocketAddr::new(endpoint.host.parse().unwrap(), endpoint.port);
         let inner = env.network().bind(address).await?;
-        let errors = std::mem::take(&mut *self.errors.lock());
-        Ok(Box::new(Failing { errors, inner }))
+        let script = std::mem::take(&mut *self.script.lock());
+        Ok(Box::new(Scripted { script, inner }))
     }
 
     fn bound(&self, _: &Endpoint, address: SocketAddr) {
@@ -158,18 +158,18 @@ impl Listener for Obedient {
     }
 }
 
-/// Fails before it accepts.
-struct Failing {
-    errors: VecDeque<i32>,
+/// Follows its script, and then accepts.
+struct Scripted {
+    script: VecDeque<Option<i32>>,
     inner: Box<dyn Acceptor>,
 }
 
 #[async_trait]
-impl Acceptor for Failing {
+impl Acceptor for Scripted {
     async fn accept(&mut self) -> io::Result<Box<dyn Incoming>> {
-        match self.errors.pop_front() {
-            Some(code) => Err(io::Error::from_raw_os_error(code)),
-            None => self.inner.accept().await,
+        match self.script.pop_front() {
+            Some(Some(code)) => Err(io::Error::from_raw_os_error(code)),
+            Some(None) | None => self.inner.accept().await,
         }
     }
 
@@ -292,7 +292,7 @@ async fn an_endpoint_that_cannot_be_bound_is_named_and_none_stays_bound() {
 // CORE-13 [TestAcceptError]
 #[tokio::test(start_paused = true)]
 async fn temporary_errors_are_slept_over_longer_and_longer() {
-    let stage = Stage::new(Obedient::failing([EMFILE; 9])).await;
+    let stage = Stage::new(Obedient::accepting([Some(EMFILE); 9])).await;
     stage.lines.take();
     let start = Instant::now();
     let stream = stage.connected(b'e').await;
@@ -307,7 +307,7 @@ async fn temporary_errors_are_slept_over_longer_and_longer() {
 // CORE-13 [TestAcceptError]
 #[tokio::test(start_paused = true)]
 async fn other_errors_leave_the_delay_as_it_was() {
-    let stage = Stage::new(Obedient::failing([EMFILE, EBADF, EBADF, EMFILE])).await;
+    let stage = Stage::new(Obedient::accepting([EMFILE, EBADF, EBADF, EMFILE].map(Some))).await;
     stage.lines.take();
     let stream = stage.connected(b'e').await;
     assert_eq!(read_all(stream.as_ref(), 1).await, b"e");
@@ -320,6 +320,21 @@ async fn other_errors_leave_the_delay_as_it_was() {
             "Temporary Client Accept Error(too many open files), sleeping 20ms",
         ]
     );
+}
+
+// CORE-13 [TestAcceptError]
+#[tokio::test(start_paused = true)]
+async fn a_connection_takes_the_delay_back_to_its_start() {
+    let script = [Some(EMFILE), Some(EMFILE), None, Some(EMFILE)];
+    let stage = Stage::new(Obedient::accepting(script)).await;
+    stage.lines.take();
+    for _ in 0..2 {
+        let stream = stage.connected(b'e').await;
+        assert_eq!(read_all(stream.as_ref(), 1).await, b"e");
+    }
+    let expected = [10, 20, 10]
+        .map(|millis| format!("Temporary Client Accept Error(too many open files), sleeping {millis}ms"));
+    assert_eq!(stage.lines.take(), expected);
 }
 
 #[test]
@@ -340,7 +355,7 @@ fn an_error_that_a_transport_words_itself_is_known_by_its_number() {
 // CORE-13, CORE-87
 #[tokio::test(start_paused = true)]
 async fn a_close_interrupts_the_sleep_and_frees_the_port() {
-    let stage = Stage::new(Obedient::failing([EMFILE; 20])).await;
+    let stage = Stage::new(Obedient::accepting([Some(EMFILE); 20])).await;
     stage.env.sleep(Duration::from_secs(5)).await;
     let start = Instant::now();
     stage.serving.close().await;
@@ -354,8 +369,8 @@ async fn whoever_closes_finds_the_port_free_afterwards() {
     let stage = Stage::new(Obedient::on(&[4222])).await;
     let close = || async {
         stage.serving.close().await;
-        let again = serve(stage.listener.clone(), broker(&stage.env)).await;
-        again.unwrap().close().await;
+        let port = SocketAddr::new(SERVER, 4222);
+        stage.env.network().bind(port).await.map(drop).unwrap();
     };
     tokio::join!(close(), close());
 }
