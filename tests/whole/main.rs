@@ -8,5 +8,6 @@ mod host;
 mod interop;
 mod isolation;
 mod load;
+mod process;
 mod sim;
 mod simulation;

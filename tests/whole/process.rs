@@ -1,0 +1,466 @@
+//! Dunlin as a process: its command line, what it prints, its files, and what signals do to it.
+//!
+//! What the log says is read as it comes; a broker is signalled by the program's own `--signal`, always by its pid.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a test reads the files and the pipe of a process"
+)]
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use dunlin_tests::connection::{Connection, Event};
+use dunlin_tests::paths;
+use tempfile::TempDir;
+
+/// How long a line of the log may take. Only a hang gets there.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn program() -> PathBuf {
+    paths::dunlin().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A broker on a free port of the loopback interface, in a folder of its own. Its log has no times.
+struct Broker {
+    child: Child,
+    lines: Receiver<String>,
+    seen: Vec<String>,
+    folder: TempDir,
+}
+
+impl Broker {
+    /// Starts it with `config`, in nats.conf's syntax, and waits until it is ready.
+    fn start(config: &str) -> Self {
+        let mut broker = Self::launch(config);
+        broker.until("Server is ready");
+        broker
+    }
+
+    fn launch(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("server.conf"), config).unwrap();
+        let mut child = Command::new(program())
+            .args(["-a", "127.0.0.1", "-p", "-1", "-T=false", "-c", "server.conf"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::Builder::new()
+            .spawn(move || {
+                let lines = stderr.lines().map_while(Result::ok);
+                lines
+                    .map(|line| sender.send(line))
+                    .take_while(Result::is_ok)
+                    .for_each(drop);
+            })
+            .unwrap();
+        Self {
+            child,
+            lines,
+            seen: Vec::new(),
+            folder,
+        }
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Waits for a line of the log that contains `text`, from where the last wait ended.
+    fn until(&mut self, text: &str) {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    let is_it = line.contains(text);
+                    self.note(&line);
+                    if is_it {
+                        return;
+                    }
+                }
+                Err(error) => panic!("no line with {text:?} ({error}):\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    fn note(&mut self, line: &str) {
+        let pid = format!("[{}] ", self.pid());
+        self.seen.push(line.strip_prefix(&pid).unwrap_or(line).to_owned());
+    }
+
+    fn address(&self) -> SocketAddr {
+        let text = "[INF] Listening for client connections on ";
+        let address = self.seen.iter().find_map(|line| line.strip_prefix(text));
+        address.unwrap().parse().unwrap()
+    }
+
+    /// A client that is logged in.
+    fn client(&self) -> Connection {
+        let mut client = Connection::open(self.address()).unwrap();
+        assert!(frame(&mut client).starts_with("INFO "));
+        client.send(b"CONNECT {\"verbose\":false,\"protocol\":1}\r\n");
+        check_alive(&mut client);
+        client
+    }
+
+    fn signal(&self, name: &str) {
+        self.signal_by(&format!("{name}={}", self.pid()));
+    }
+
+    fn signal_by(&self, target: &str) {
+        let output = run(self.folder.path(), &["--signal", target]);
+        assert_eq!(output, (Some(0), String::new(), String::new()), "{target}");
+    }
+
+    /// Waits for its end: the exit code, and the log's lines without the pid. What it left behind is in the folder.
+    fn end(mut self) -> (Option<i32>, Vec<String>, TempDir) {
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.note(&line);
+        }
+        let code = self.child.wait().unwrap().code();
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        (code, std::mem::take(&mut self.seen), folder)
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap()
+}
+
+fn frame(client: &mut Connection) -> String {
+    match client.read().unwrap() {
+        Event::Frame(frame) => String::from_utf8_lossy(frame.bytes()).into_owned(),
+        Event::Closed(rest) => panic!("closed after {rest:?}"),
+    }
+}
+
+/// A round trip, over an INFO that may stand before the answer.
+fn check_alive(client: &mut Connection) {
+    client.send(b"PING\r\n");
+    while frame(client) != "PONG\r\n" {}
+}
+
+/// Exit code, standard output and standard error of a run that ends by itself.
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let output = Command::new(program())
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+/// Runs in a folder with `x.conf`; checks exit code and standard error, and that standard output is empty.
+#[track_caller]
+fn check_refused(config: &str, arguments: &[&str], code: i32, stderr: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("x.conf"), config).unwrap();
+    let expected = (Some(code), String::new(), stderr.to_owned());
+    assert_eq!(run(folder.path(), arguments), expected, "{arguments:?}");
+}
+
+/// Runs with a start that fails; checks the exit code and the last line of the log.
+#[track_caller]
+fn check_fatal(arguments: &[&str], last: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (code, _, stderr) = run(folder.path(), arguments);
+    let line = stderr.lines().last().unwrap_or_default();
+    let text = line.split_once("] ").map_or(line, |(_, text)| text);
+    assert_eq!((code, text), (Some(1), last), "{stderr}");
+}
+
+// CORE-129
+#[test]
+fn version_and_usage_are_printed_with_success() {
+    let folder = tempfile::tempdir().unwrap();
+    for arguments in [["-v"], ["--version"], ["version"]] {
+        let (code, stdout, stderr) = run(folder.path(), &arguments);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(
+            stdout.starts_with("dunlin: v") && stdout.contains("nats-server: v2."),
+            "{stdout}"
+        );
+        assert_eq!(stdout.lines().count(), 1);
+    }
+    for arguments in [["-h"], ["--help"], ["help"]] {
+        let (code, stdout, stderr) = run(folder.path(), &arguments);
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{arguments:?}");
+        assert!(stdout.starts_with("\nUsage: dunlin [options]"), "{stdout}");
+    }
+}
+
+// CORE-129: the reference ends with success here too.
+#[test]
+fn a_flag_that_is_not_understood_shows_the_usage_with_success() {
+    let folder = tempfile::tempdir().unwrap();
+    for (arguments, message) in [
+        (&["-x"] as &[_], "flag provided but not defined: -x\n"),
+        (&["-p", "abc"], "invalid value \"abc\" for flag -p: parse error\n"),
+        (&["-p"], "flag needs an argument: -p\n"),
+    ] {
+        let (code, stdout, stderr) = run(folder.path(), arguments);
+        assert_eq!((code, stderr.as_str()), (Some(0), message));
+        assert!(stdout.starts_with("\nUsage: dunlin [options]"), "{stdout}");
+    }
+}
+
+// CORE-128, CORE-129, CORE-137
+#[test]
+fn what_cannot_be_obeyed_is_told_in_one_line() {
+    let no_file = "dunlin: must specify [-c, --config] option to check configuration file syntax\n";
+    check_refused("", &["-t"], 1, no_file);
+    check_refused("", &["foo"], 1, "dunlin: unrecognized command: \"foo\"\n");
+    check_refused(
+        "",
+        &["-c", "no"],
+        1,
+        "dunlin: open no: no such file or directory\n",
+    );
+    let log = "dunlin: error opening file: open no/x: no such file or directory\n";
+    check_refused("", &["-p", "-1", "-l", "no/x"], 1, log);
+    check_refused("", &["-sl", "quit=pid"], 1, "dunlin: invalid pid: pid\n");
+    check_refused(
+        "",
+        &["-sl", "quit=pid=x"],
+        1,
+        "dunlin: invalid signal parameters: [x]\n",
+    );
+    let cluster = "dunlin: flag --cluster: clustering is not available in this version of Dunlin\n";
+    check_refused("", &["--cluster", "nats://127.0.0.1:0"], 1, cluster);
+}
+
+// CORE-124, CORE-127, CORE-129. The first column of the first line is 0, as in the reference.
+#[test]
+fn a_configuration_is_checked_without_being_run() {
+    let test = ["-t", "-c", "x.conf"];
+    let unknown = "dunlin: x.conf:1:0: unknown field \"foo\"\n\n";
+    check_refused("foo = bar", &test, 1, unknown);
+    // Only parsed: what does not go together shows when it is run.
+    let valid = "dunlin: configuration file x.conf is valid \
+                 (sha256:799d33889eaadba4e36811b7875468c52ec2587872d2604c7f0ce338aca6cd6d)\n";
+    check_refused("max_payload: 9mb, max_pending: 1mb", &test, 0, valid);
+    let warning = "dunlin: x.conf:1:0: invalid use of field \"ping_interval\": ping_interval should be converted to a \
+                   duration\n\n  x.conf:1:0: write ping_interval: \"10s\"\n";
+    check_refused("ping_interval: 10", &test, 1, warning);
+    let payload = "dunlin: max_payload (9437184) cannot be higher than max_pending (1048576)\n";
+    check_refused(
+        "max_payload: 9mb, max_pending: 1mb",
+        &["-c", "x.conf"],
+        1,
+        payload,
+    );
+}
+
+// CORE-81 [TestNoDeadlockOnStartFailure]
+#[test]
+fn a_start_that_fails_ends_the_process() {
+    // An address of the block for documentation, which no machine has.
+    let listen = "[FTL] Error listening on port: 203.0.113.7:4222, \"listen tcp 203.0.113.7:4222: bind: cannot assign \
+                  requested address\"";
+    check_fatal(&["-T=false", "-a", "203.0.113.7"], listen);
+    let pid_file = "[FTL] Could not write pidfile: open no/x: no such file or directory";
+    check_fatal(&["-T=false", "-p", "-1", "-P", "no/x"], pid_file);
+}
+
+// CORE-80, CORE-87, CORE-124, CORE-136 [TestSignalInterruptHasSuccessfulExit]
+#[test]
+fn the_log_tells_the_life_of_a_broker() {
+    let broker = Broker::start("ping_interval: 10");
+    let port = broker.address().port();
+    broker.signal("quit");
+    let (code, lines, _) = broker.end();
+    assert_eq!(code, Some(0));
+    let id = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("[INF]   ID:       "))
+        .unwrap();
+    let digest = lines
+        .iter()
+        .find(|line| line.starts_with("[INF] Using configuration file: server.conf (sha256:"))
+        .unwrap();
+    let version = lines
+        .iter()
+        .find(|line| line.starts_with("[INF]   Version:  ") && line.contains("(NATS 2."))
+        .unwrap();
+    let expected = [
+        "server.conf:1:0: invalid use of field \"ping_interval\": ping_interval should be converted to a duration",
+        "  write ping_interval: \"10s\"",
+        "[INF] Starting dunlin",
+        version,
+        "[INF]   Git:      [not set]",
+        &format!("[INF]   Name:     {id}"),
+        &format!("[INF]   ID:       {id}"),
+        digest,
+        &format!("[INF] Listening for client connections on 127.0.0.1:{port}"),
+        "[INF] Everybody who reaches this server may connect: no users are configured",
+        "[INF] Server is ready",
+        "[INF] Trapped \"interrupt\" signal",
+        "[INF] Initiating Shutdown...",
+        "[INF] Server Exiting..",
+    ];
+    assert_eq!(lines, expected);
+}
+
+// CORE-87, CORE-135, CORE-136, CORE-137 [TestSignalTermHasSuccessfulExit, TestPidFile]
+#[test]
+fn the_ports_file_goes_with_the_process_and_the_pid_file_stays() {
+    let mut broker = Broker::start("pid_file: pid, ports_file_dir: \".\"");
+    let pid = broker.pid().to_string();
+    // Written once the broker is ready, and before it minds signals.
+    broker.signal("reopen");
+    broker.until("File log re-open ignored");
+    let ports = format!("{{\"nats\":[\"nats://{}\"]}}", broker.address());
+    let name = program().file_name().unwrap().to_string_lossy().into_owned();
+    let ports_file = format!("{name}_{pid}.ports");
+    assert_eq!(read(&broker.path("pid")), pid);
+    assert_eq!(read(&broker.path(&ports_file)), ports);
+    broker.signal_by("term=pid");
+    let (code, lines, folder) = broker.end();
+    let trapped = "[INF] Trapped \"terminated\" signal".to_owned();
+    assert!(code == Some(0) && lines.contains(&trapped), "{code:?} {lines:?}");
+    assert_eq!(read(&folder.path().join("pid")), pid);
+    assert!(!folder.path().join(ports_file).exists());
+}
+
+// CORE-135
+#[test]
+fn a_ports_file_that_cannot_be_written_is_no_reason_to_end() {
+    let mut broker = Broker::start("ports_file_dir: nowhere");
+    broker.until("[ERR] Error writing ports file (nowhere): open nowhere/");
+    check_alive(&mut broker.client());
+}
+
+// CORE-136, CORE-139 [TestSignalToReOpenLogFile]
+#[test]
+fn a_log_file_that_was_moved_away_is_made_anew_on_demand() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    // At first the file is a link to where the test reads along.
+    std::os::unix::fs::symlink("/dev/stderr", &log).unwrap();
+    let broker = Broker::start(&format!("log_file: '{}'", log.display()));
+    std::fs::rename(&log, folder.path().join("old")).unwrap();
+    broker.signal("reopen");
+    // Without clients that is the end. Both signals may be seen at once; the log then comes first.
+    broker.signal("ldm");
+    let pid = format!("[{}] ", broker.pid());
+    let (code, seen, _) = broker.end();
+    let log = read(&log).replace(&pid, "");
+    assert_eq!(code, Some(0), "{seen:?}");
+    assert!(log.starts_with("[INF] File log re-opened\n"), "{log}");
+    assert!(log.ends_with("[INF] Server Exiting..\n"), "{log}");
+    assert!(!seen.iter().any(|line| line.contains("re-opened")), "{seen:?}");
+}
+
+// CORE-83
+#[test]
+fn a_lame_duck_without_clients_stops_at_once() {
+    let broker = Broker::start("lame_duck_grace_period: 1h, lame_duck_duration: 2h");
+    broker.signal("ldm");
+    let (code, lines, _) = broker.end();
+    let end = [
+        "[INF] Server is ready",
+        "[INF] Trapped \"user defined signal 2\" signal",
+        "[INF] Entering lame duck mode, stop accepting new clients",
+        "[INF] Initiating Shutdown...",
+        "[INF] Server Exiting..",
+    ];
+    assert_eq!(code, Some(0));
+    assert!(lines.ends_with(&end.map(str::to_owned)), "{lines:?}");
+}
+
+// CORE-84, CORE-136, CORE-139 [TestProcessSignalTermDuringLameDuckMode]
+#[test]
+fn a_lame_duck_is_ended_by_an_interrupt_and_by_no_other_signal() {
+    let mut broker = Broker::start("lame_duck_grace_period: 1h, lame_duck_duration: 2h");
+    let mut client = broker.client();
+    broker.signal("ldm");
+    broker.until("Entering lame duck mode");
+    for (signal, line) in [
+        ("term", "Trapped \"terminated\" signal"),
+        ("ldm", "Trapped \"user defined signal 2\" signal"),
+        ("reopen", "File log re-open ignored, not a file logger"),
+        ("reload", "Failed to reload server configuration: "),
+    ] {
+        broker.signal(signal);
+        broker.until(line);
+    }
+    check_alive(&mut client);
+    broker.signal("quit");
+    let (code, lines, _) = broker.end();
+    assert_eq!(code, Some(0));
+    assert!(
+        !lines.iter().any(|line| line.contains("Closing existing clients")),
+        "{lines:?}"
+    );
+}
+
+// CORE-84
+#[test]
+fn a_lame_duck_closes_its_clients_when_the_grace_period_is_over() {
+    let mut broker = Broker::start("lame_duck_grace_period: 1ms, lame_duck_duration: 30s");
+    let _client = broker.client();
+    broker.signal("ldm");
+    broker.until("[INF] Closing existing clients");
+    let (code, lines, _) = broker.end();
+    assert_eq!(code, Some(0));
+    assert_eq!(lines.last().map(String::as_str), Some("[INF] Server Exiting.."));
+}
+
+// CORE-87: a client that reads nothing holds up the end, until a second signal comes.
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let broker = Broker::start("");
+    let mut client = broker.client();
+    client.send(b"SUB x 1\r\n");
+    let mut message = b"PUB x 1000000\r\n".to_vec();
+    message.resize(message.len() + 1_000_000, b'.');
+    message.extend_from_slice(b"\r\n");
+    for _ in 0..24 {
+        client.send(&message);
+    }
+    // Both signals wait while the process is stopped, so that the second cannot come too late. Which one it sees first
+    // is the system's choice.
+    let pid = broker.pid();
+    let signals = format!("for s in STOP INT TERM CONT; do kill -s $s {pid}; done");
+    assert!(
+        Command::new("sh")
+            .args(["-c", &signals])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let (code, lines, _) = broker.end();
+    let (interrupt, terminated) = ("interrupt", "terminated");
+    let ends = [(interrupt, terminated), (terminated, interrupt)].map(|(first, second)| {
+        [
+            format!("[INF] Trapped \"{first}\" signal"),
+            "[INF] Initiating Shutdown...".to_owned(),
+            format!("[INF] Trapped \"{second}\" signal"),
+            "[WRN] Stopping at once".to_owned(),
+            "[INF] Server Exiting..".to_owned(),
+        ]
+    });
+    assert_eq!(code, Some(0));
+    assert!(ends.iter().any(|end| lines.ends_with(end)), "{lines:?}");
+}
