@@ -283,11 +283,12 @@ fn a_start_that_fails_ends_the_process() {
     check_fatal(&["-T=false", "-p", "-1", "-P", "no/x"], pid_file);
 }
 
-// CORE-80, CORE-87, CORE-124, CORE-136 [TestSignalInterruptHasSuccessfulExit]
+// CORE-80, CORE-87, CORE-124, CORE-136 [TestSignalInterruptHasSuccessfulExit, TestResolveRandomPort]
 #[test]
 fn the_log_tells_the_life_of_a_broker() {
     let broker = Broker::start("ping_interval: 10");
     let port = broker.address().port();
+    assert_ne!(port, 4222, "any free port was asked for");
     broker.signal("quit");
     let (code, lines, _) = broker.end();
     assert_eq!(code, Some(0));
@@ -370,6 +371,32 @@ fn a_log_file_that_was_moved_away_is_made_anew_on_demand() {
     assert!(log.starts_with("[INF] File log re-opened\n"), "{log}");
     assert!(log.ends_with("[INF] Server Exiting..\n"), "{log}");
     assert!(!seen.iter().any(|line| line.contains("re-opened")), "{seen:?}");
+}
+
+/// Files that a start leaves which logs a few lines into files of 100 bytes, and then fails.
+fn log_files(limit: &str) -> usize {
+    let folder = tempfile::tempdir().unwrap();
+    let logs = folder.path().join("logs");
+    std::fs::create_dir(&logs).unwrap();
+    let config = format!("log_file: '{}', {limit}", logs.join("log").display());
+    std::fs::write(folder.path().join("x.conf"), config).unwrap();
+    let (code, _, stderr) = run(folder.path(), &["-a", "203.0.113.7", "-c", "x.conf"]);
+    assert_eq!((code, stderr.as_str()), (Some(1), ""));
+    std::fs::read_dir(&logs).unwrap().count()
+}
+
+// CORE-139 [TestLogMaxArchives]
+#[test]
+fn old_log_files_are_kept_up_to_the_configured_number() {
+    let all = log_files("logfile_size_limit: 100");
+    assert!(all > 5, "{all}");
+    for unlimited in ["0", "-42", "100"] {
+        let limit = format!("logfile_size_limit: 100, logfile_max_num: {unlimited}");
+        assert_eq!(log_files(&limit), all, "{limit}");
+    }
+    assert_eq!(log_files("logfile_size_limit: 100, logfile_max_num: 1"), 1);
+    assert_eq!(log_files("log_size_limit: 100, log_max_num: 5"), 5);
+    assert_eq!(log_files("log_max_num: 5"), 1);
 }
 
 // CORE-83
