@@ -28,6 +28,7 @@ scripts! {
     auth_bcrypt_of_one_user
     auth_bcrypt_token
     auth_before_connect
+    auth_beside_a_system_account
     auth_connection_types
     auth_no_auth_user
     auth_no_auth_user_of_another_kind
@@ -41,6 +42,7 @@ scripts! {
     auth_user_and_password
     auth_users
     client_hmsg
+    config_comment_at_the_end
     connect_again
     connect_again_switches_account
     connect_bad_json
@@ -93,12 +95,14 @@ scripts! {
     overlapping_subscriptions
     permissions_allow_responses
     permissions_allow_responses_beside_rules
+    permissions_allow_responses_end
     permissions_allow_responses_repeated
     permissions_default
     permissions_deny_and_no_responders
     permissions_deny_at_delivery
     permissions_deny_in_queue_group
     permissions_deny_of_a_queue
+    permissions_deny_of_own_messages
     permissions_deny_overlaps
     permissions_of_an_account
     permissions_of_queues

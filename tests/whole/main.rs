@@ -1,6 +1,11 @@
 //! Whole brokers under test, in one binary: linking is what a test binary costs.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod allocation;
 mod differential;
@@ -8,6 +13,7 @@ mod host;
 mod interop;
 mod isolation;
 mod load;
+mod plugins;
 mod process;
 mod sim;
 mod simulation;

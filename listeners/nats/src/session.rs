@@ -197,7 +197,8 @@ impl Client {
                 CloseReason::MaxConnectionsExceeded,
             );
         }
-        if !self.posture.required && self.log_in().await.is_err() {
+        // Logins are boxed: their state is large, and an idle connection should not carry room for it.
+        if !self.posture.required && Box::pin(self.log_in()).await.is_err() {
             return self
                 .output
                 .close_reason()
@@ -236,14 +237,17 @@ impl Client {
         while let Step::LogIn { after_connect } = step {
             // What the batch has appended so far must not wait for a provider's answer.
             self.shard.finish_turn().await;
-            self.log_in().await?;
+            Box::pin(self.log_in()).await?;
             if after_connect {
                 self.welcome()?;
             }
             step = self.resume();
         }
         self.shard.finish_turn().await;
-        self.wait_for_receivers().await;
+        let congested = self.shard.batch(|scratch| scratch.turn.take_congested());
+        if !congested.is_empty() {
+            Box::pin(self.wait_for(congested)).await;
+        }
         match step {
             Step::Ended(reason) => Err(reason),
             _ => Ok(()),
@@ -312,8 +316,7 @@ impl Client {
     }
 
     /// Slows this publisher while its receivers are far behind; its own output and the shard go on (CORE-71).
-    async fn wait_for_receivers(&mut self) {
-        let mut congested: Vec<Arc<dyn Flush>> = self.shard.batch(|scratch| scratch.turn.take_congested());
+    async fn wait_for(&mut self, mut congested: Vec<Arc<dyn Flush>>) {
         for _ in 0..STALLS {
             congested.retain(|output| output.is_congested());
             if congested.is_empty() {

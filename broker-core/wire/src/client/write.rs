@@ -30,7 +30,12 @@ pub struct MessageHead<'a> {
 impl<'a> MessageHead<'a> {
     /// The head of lines for `subject` under the receiver's `sid`, put together once if there are several `messages` to come.
     pub fn new(subject: Arg<'a>, sid: Arg<'a>, messages: usize) -> Self {
-        let mut head = Self { subject, sid, line: [0; HEAD_ROOM], len: 0 };
+        let mut head = Self {
+            subject,
+            sid,
+            line: [0; HEAD_ROOM],
+            len: 0,
+        };
         if messages > 2 {
             head.prepare();
         }
@@ -39,8 +44,16 @@ impl<'a> MessageHead<'a> {
 
     fn prepare(&mut self) {
         let mut len = 0;
-        for piece in [&b"HMSG "[..], self.subject.as_bytes(), b" ", self.sid.as_bytes(), b" "] {
-            let Some(room) = self.line.get_mut(len..len + piece.len()) else { return };
+        for piece in [
+            &b"HMSG "[..],
+            self.subject.as_bytes(),
+            b" ",
+            self.sid.as_bytes(),
+            b" ",
+        ] {
+            let Some(room) = self.line.get_mut(len..len + piece.len()) else {
+                return;
+            };
             room.copy_from_slice(piece);
             len += piece.len();
         }
