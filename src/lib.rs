@@ -7,22 +7,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::config::{Config, Position, Report, Table, TableReader};
+use dunlin_api::config::Config;
 use dunlin_api::{
-    AuthProvider, Broker, CloseReason, Endpoint, Env, Factory, Listener, PluginError, PluginKind, Registry,
-    RegistryError, ServerIdentity, Service, ServiceError, Setup, StoreBackend,
+    Broker, CloseReason, Endpoint, Env, Listener, Registry, ServerIdentity, Service, ServiceError, Setup,
+    StoreBackend,
 };
+use dunlin_builtin::{Assembly, AssemblyError, Named};
 use dunlin_net::{Serving, serve};
 use dunlin_router::{Router, Totals};
 
 /// How long sessions may take to end when the broker stops, before they are dropped.
 const SESSION_GRACE: Duration = Duration::from_secs(1);
-
-/// The listener that the configuration's top-level keys speak of.
-const CLIENT_LISTENER: &str = "nats";
-
-/// The auth provider where the configuration chooses none.
-const DEFAULT_AUTH: &str = "static";
 
 /// The level of the NATS protocol and API that this broker keeps to (INFO's `version`).
 pub const NATS_LEVEL: &str = "2.15.2";
@@ -44,28 +39,9 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StartError {
-    /// A plugin of that name does not exist, or exists twice.
+    /// The plugins that the configuration names cannot be made.
     #[error(transparent)]
-    Registry(#[from] RegistryError),
-    /// A plugin's options have errors, one a line.
-    #[error("{0}")]
-    Options(String),
-    /// A plugin could not be made.
-    #[error("plugin {name}: {source}")]
-    Plugin {
-        /// Its name.
-        name: String,
-        /// What it says.
-        source: PluginError,
-    },
-    /// Two auth providers are chosen.
-    #[error("only one auth provider can decide, but the configuration names {0}")]
-    SeveralAuthProviders(String),
-    /// `authorization` or users stand beside another provider, which would ignore them.
-    #[error(
-        "auth provider {0} does not read `authorization` and the users of `accounts`: remove them, or the provider"
-    )]
-    UnusedUsers(String),
+    Assembly(#[from] AssemblyError),
     /// A service did not start.
     #[error("can't start a service: {0}")]
     Service(ServiceError),
@@ -85,13 +61,13 @@ impl Server {
         env: Env,
         identity: ServerIdentity,
     ) -> Result<Self, StartError> {
-        let assembly = Assembly {
+        let assembly = Assembly::new(
             registry,
-            setup: Setup {
+            Setup {
                 env: &env,
                 config: &config,
             },
-        };
+        );
         let auth = assembly.auth()?;
         let stores = assembly.stores()?;
         let services = assembly.services()?;
@@ -200,103 +176,15 @@ pub fn assemble(
     env: Env,
     identity: ServerIdentity,
 ) -> Result<(Broker, Arc<dyn Listener>), StartError> {
-    let assembly = Assembly {
+    let assembly = Assembly::new(
         registry,
-        setup: Setup {
+        Setup {
             env: &env,
             config: &config,
         },
-    };
-    let listener = assembly.built_in(CLIENT_LISTENER, Registry::listener)?;
+    );
+    let listener = assembly.client_listener()?;
     let auth = assembly.auth()?;
     let router = Arc::new(Router::new(env.clone(), identity, config, auth));
     Ok((Broker::new(router), listener.into()))
-}
-
-/// Makes the plugins that a configuration names.
-struct Assembly<'a> {
-    registry: &'a Registry,
-    setup: Setup<'a>,
-}
-
-/// A plugin's instance under its name.
-type Named<T> = (String, Box<T>);
-
-/// How the registry finds a plugin of one kind.
-type Find<T> = for<'a> fn(&'a Registry, &str) -> Result<&'a Factory<T>, RegistryError>;
-
-impl Assembly<'_> {
-    fn auth(&self) -> Result<Arc<dyn AuthProvider>, StartError> {
-        let mut chosen = self.named(PluginKind::Auth, Registry::auth)?;
-        if chosen.len() > 1 {
-            let names: Vec<_> = chosen.iter().map(|(name, _)| name.as_str()).collect();
-            return Err(StartError::SeveralAuthProviders(names.join(", ")));
-        }
-        let Some((name, auth)) = chosen.pop() else {
-            return Ok(self.built_in(DEFAULT_AUTH, Registry::auth)?.into());
-        };
-        let config = self.setup.config;
-        let has_users = config.authorization.is_some() || config.users().next().is_some();
-        if name != DEFAULT_AUTH && has_users {
-            return Err(StartError::UnusedUsers(name));
-        }
-        Ok(auth.into())
-    }
-
-    fn stores(&self) -> Result<Vec<Named<dyn StoreBackend>>, StartError> {
-        self.named(PluginKind::Store, Registry::store)
-    }
-
-    fn services(&self) -> Result<Vec<Box<dyn Service>>, StartError> {
-        let named = self.named(PluginKind::Service, Registry::service)?;
-        Ok(named.into_iter().map(|(_, service)| service).collect())
-    }
-
-    /// The listener for NATS clients, where this binary has it, and those that the configuration names.
-    fn listeners(&self) -> Result<Vec<Box<dyn Listener>>, StartError> {
-        let mut listeners = Vec::new();
-        if self.registry.listener(CLIENT_LISTENER).is_ok() {
-            listeners.push(self.built_in(CLIENT_LISTENER, Registry::listener)?);
-        }
-        let named = self.named(PluginKind::Listener, Registry::listener)?;
-        listeners.extend(named.into_iter().map(|(_, listener)| listener));
-        Ok(listeners)
-    }
-
-    /// The plugins of a kind under `plugins` in the configuration.
-    fn named<T: ?Sized>(&self, kind: PluginKind, find: Find<T>) -> Result<Vec<Named<T>>, StartError> {
-        let empty = Table::default();
-        let chosen = self.setup.config.plugins_of(kind);
-        chosen
-            .map(|options| {
-                let table = options.node.value.as_table().unwrap_or(&empty);
-                let reader = TableReader::new(table, &options.position);
-                Ok((options.name.clone(), self.make(&options.name, &reader, find)?))
-            })
-            .collect()
-    }
-
-    /// A plugin that needs no options of its own.
-    fn built_in<T: ?Sized>(&self, name: &str, find: Find<T>) -> Result<Box<T>, StartError> {
-        let (table, position) = (Table::default(), Position::new("", 0, 0));
-        self.make(name, &TableReader::new(&table, &position), find)
-    }
-
-    fn make<T: ?Sized>(
-        &self,
-        name: &str,
-        options: &TableReader<'_>,
-        find: Find<T>,
-    ) -> Result<Box<T>, StartError> {
-        let factory = find(self.registry, name)?;
-        let mut report = Report::new();
-        let made = factory.make(options, &mut report, &self.setup);
-        if report.has_errors() {
-            return Err(StartError::Options(report.reference_text()));
-        }
-        made.map_err(|source| StartError::Plugin {
-            name: name.to_owned(),
-            source,
-        })
-    }
 }

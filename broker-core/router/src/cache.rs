@@ -29,8 +29,8 @@ const PAUSE: u32 = 16;
 pub(crate) struct RouteCache {
     routes: HashTable<Route>,
     hasher: foldhash::fast::RandomState,
-    /// The route of a subject that is not kept.
-    passing: Route,
+    /// The route of a subject that is not kept; most sessions never need it.
+    passing: Option<Box<Route>>,
     lookups: u32,
     misses: u32,
     paused_windows: u32,
@@ -50,7 +50,7 @@ impl RouteCache {
         Self {
             routes: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
-            passing: Route::default(),
+            passing: None,
             lookups: 0,
             misses: 0,
             paused_windows: 0,
@@ -62,8 +62,9 @@ impl RouteCache {
         self.weigh();
         if self.paused_windows > 0 {
             self.misses += 1;
-            self.passing.fill(subject, account, rules);
-            return &self.passing;
+            let passing = self.passing.get_or_insert_default();
+            passing.fill(subject, account, rules);
+            return passing;
         }
         let hash = self.hasher.hash_one(subject.as_bytes());
         match self.routes.find_entry(hash, |route| route.is_for(subject)) {

@@ -186,8 +186,7 @@ impl Client {
     }
 
     async fn serve(&mut self) -> CloseReason {
-        let greeting = self.info.greeting(self.settings.max_payload, &self.nonce);
-        self.output.send(&greeting.info_line());
+        self.greet();
         self.env
             .log()
             .debug(format_args!("{} - Client connection created", self.name()));
@@ -213,6 +212,12 @@ impl Client {
                 return reason;
             }
         }
+    }
+
+    /// A function of its own, so that what INFO is made of does not stay in the session's state.
+    fn greet(&self) {
+        let greeting = self.info.greeting(self.settings.max_payload, &self.nonce);
+        self.output.send(&greeting.info_line());
     }
 
     /// Waits for bytes or for the timer, and deals with them.

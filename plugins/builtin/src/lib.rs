@@ -1,4 +1,9 @@
-//! The one list of the plugins in this binary. Each stands behind a cargo feature of its own.
+//! The one list of the plugins in this binary, each behind a cargo feature of its own, and the way from a configuration
+//! to their instances.
+
+mod assembly;
+
+pub use assembly::{Assembly, AssemblyError, Named};
 
 use dunlin_api::{Plugin, Registry, RegistryError};
 
