@@ -184,3 +184,17 @@ fn two_plugins_of_one_name_are_refused() {
     assert!(matches!(error, RegistryError::Duplicate { .. }), "{error}");
     assert!(error.to_string().contains("registered are: "), "{error}");
 }
+
+#[test]
+fn a_broker_without_auth_providers_lets_everybody_in_unless_users_are_configured() {
+    sim::run(|| async {
+        let bare = Registry::new();
+        assert_eq!(start_with("", &bare).await.err(), None);
+        let users = "[authorization]\nuser = \"joe\"\npass = \"x\"\n";
+        let error = start_with(users, &bare).await.err();
+        assert_eq!(
+            error.as_deref(),
+            Some("there is no auth plugin \"static\"; this binary has: none")
+        );
+    });
+}

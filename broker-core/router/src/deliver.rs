@@ -141,8 +141,8 @@ impl Walk<'_> {
             fault::point("deliver");
             member.receiver.deliver(delivery, turn)
         }));
-        outcome.unwrap_or_else(|panic| {
-            self.env.note_panic("a receiver", panic.as_ref());
+        outcome.unwrap_or_else(|_| {
+            self.env.note_panic("a receiver");
             member.control.close(CloseReason::InternalError);
             0
         })

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use dunlin_api::config::{Position, Report, Table, TableReader};
 use dunlin_api::{
-    AuthProvider, Factory, Listener, PluginError, PluginKind, Registry, RegistryError, Service, Setup,
-    StoreBackend,
+    AccountName, AuthPosture, AuthProvider, Denied, Factory, Listener, Login, LoginAttempt, PluginError,
+    PluginKind, Registry, RegistryError, Service, Setup, StoreBackend,
 };
 
 /// The listener that the configuration's top-level keys speak of.
@@ -78,11 +79,15 @@ impl<'a> Assembly<'a> {
             let names: Vec<_> = chosen.iter().map(|(name, _)| name.as_str()).collect();
             return Err(AssemblyError::SeveralAuthProviders(names.join(", ")));
         }
-        let Some((name, auth)) = chosen.pop() else {
-            return Ok(self.built_in(DEFAULT_AUTH, Registry::auth)?.into());
-        };
         let config = self.setup.config;
         let has_users = config.authorization.is_some() || config.users().next().is_some();
+        let Some((name, auth)) = chosen.pop() else {
+            if !has_users && self.registry.auth(DEFAULT_AUTH).is_err() {
+                // A broker built without the provider, and nobody to ask for credentials.
+                return Ok(Arc::new(Everybody));
+            }
+            return Ok(self.built_in(DEFAULT_AUTH, Registry::auth)?.into());
+        };
         if name != DEFAULT_AUTH && has_users {
             return Err(AssemblyError::UnusedUsers(name));
         }
@@ -155,5 +160,19 @@ impl<'a> Assembly<'a> {
             name: name.to_owned(),
             source,
         })
+    }
+}
+
+/// Lets everybody into the global account.
+struct Everybody;
+
+#[async_trait]
+impl AuthProvider for Everybody {
+    fn posture(&self) -> AuthPosture {
+        AuthPosture::open()
+    }
+
+    async fn decide(&self, _: &LoginAttempt) -> Result<Login, Denied> {
+        Ok(Login::into_account(AccountName::global()))
     }
 }

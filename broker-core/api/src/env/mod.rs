@@ -151,8 +151,8 @@ impl Env {
     }
 
     /// Counts and logs a panic that was caught in `what`, outside a task.
-    pub fn note_panic(&self, what: &str, panic: &(dyn std::any::Any + Send)) {
-        execution::note_panic(self, what, panic);
+    pub fn note_panic(&self, what: &str) {
+        execution::note_panic(self, what);
     }
 
     /// Panics caught since start, in tasks, jobs, receivers and outputs.
