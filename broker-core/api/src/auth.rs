@@ -1,5 +1,7 @@
 //! Who may connect, and what for.
 
+use std::any::Any;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -42,6 +44,18 @@ pub trait AuthProvider: Send + Sync + 'static {
     /// # Errors
     /// [`Denied`], whose text never says what was wrong.
     async fn decide(&self, attempt: &LoginAttempt) -> Result<Login, Denied>;
+
+    /// Decides again about a session that is open, after a reload: `evidence` is that of its login, by this provider
+    /// or by the one before it (AUTH-1610). The session keeps its subscriptions where the new login still allows them.
+    ///
+    /// The default refuses: sessions of a provider that keeps no evidence log in again.
+    ///
+    /// # Errors
+    /// [`Denied`]: the session must end.
+    async fn renew(&self, evidence: &Evidence) -> Result<Login, Denied> {
+        let _ = evidence;
+        Err(Denied::Credentials)
+    }
 }
 
 /// What a provider asks of connections before they have logged in.
@@ -116,6 +130,8 @@ pub struct Credentials {
     pub signature: Secret,
     /// User JWT.
     pub jwt: Secret,
+    /// A proxy's signature of the nonce (AUTH-1400).
+    pub proxy_signature: Secret,
 }
 
 /// What the TLS handshake showed about the peer.
@@ -123,6 +139,8 @@ pub struct Credentials {
 pub struct TlsPeer {
     /// The verified certificate chain in DER, leaf first; empty when none was asked for.
     pub certificates: Vec<Vec<u8>>,
+    /// Whether the listener lets the certificate name the user, in place of CONNECT (`verify_and_map`, AUTH-308).
+    pub maps_user: bool,
 }
 
 /// Everything known at the moment of a login.
@@ -136,8 +154,8 @@ pub struct LoginAttempt {
     pub credentials: Credentials,
     /// The nonce that INFO carried.
     pub nonce: String,
-    /// The TLS session, where there is one.
-    pub tls: Option<TlsPeer>,
+    /// The TLS session, where there is one; shared, so that evidence can keep it.
+    pub tls: Option<Arc<TlsPeer>>,
     /// The client's own name for the connection.
     pub client_name: String,
 }
@@ -169,6 +187,37 @@ pub struct Login {
     pub limits: SessionLimits,
     /// When the login ends (AUTH-110).
     pub expires: Option<SystemTime>,
+    /// Public nkey of the trusted proxy that vouched for the connection (AUTH-1400).
+    pub proxy: Option<Arc<str>>,
+    /// What [`AuthProvider::renew`] needs to decide again.
+    pub evidence: Evidence,
+}
+
+/// What a login was decided on, in its provider's own form. The session keeps it and hands it back to
+/// [`AuthProvider::renew`]. A provider puts no secret of the peer in it.
+#[derive(Clone, Default)]
+pub struct Evidence(Option<Arc<dyn Any + Send + Sync>>);
+
+impl Evidence {
+    /// Keeps `value`.
+    pub fn new<T: Any + Send + Sync>(value: T) -> Self {
+        Self(Some(Arc::new(value)))
+    }
+
+    /// The value, if it is a `T`: another provider may have kept something else, or nothing.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.as_deref()?.downcast_ref()
+    }
+}
+
+impl fmt::Debug for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "Evidence(kept)"
+        } else {
+            "Evidence(none)"
+        })
+    }
 }
 
 impl Login {
@@ -180,6 +229,8 @@ impl Login {
             permissions: None,
             limits: SessionLimits::default(),
             expires: None,
+            proxy: None,
+            evidence: Evidence::default(),
         }
     }
 }
@@ -203,4 +254,10 @@ pub enum Denied {
     /// The account has all the connections that it may have.
     #[error("maximum account active connections exceeded")]
     AccountConnections,
+    /// A proxy's signature is by none of the trusted keys. The peer sees [`Denied::Credentials`] (AUTH-1400).
+    #[error("proxy is not trusted")]
+    ProxyNotTrusted,
+    /// The user may connect through a trusted proxy only. The peer sees [`Denied::Credentials`] (AUTH-1400).
+    #[error("proxy connection required")]
+    ProxyRequired,
 }

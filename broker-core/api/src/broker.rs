@@ -238,6 +238,12 @@ pub trait SessionControl: Send + Sync + 'static {
 
     /// Tells the client that this server is about to go (CORE-84).
     fn announce_lame_duck(&self);
+
+    /// Tells the client that a change of its permissions has ended a subscription (AUTH-215). A protocol without a
+    /// word for it says nothing.
+    fn subscription_forbidden(&self, subject: Subject<'_>, queue: Option<&QueueName>, sid: &Sid) {
+        let _ = (subject, queue, sid);
+    }
 }
 
 /// An open session: publishes and subscribes in one account. Dropping it withdraws every subscription.
@@ -439,6 +445,10 @@ pub enum CloseReason {
     NoRespondersRequiresHeaders,
     #[error("Kicked")]
     Kicked,
+    #[error("Proxy Not Trusted")]
+    ProxyNotTrusted,
+    #[error("Proxy Required")]
+    ProxyRequired,
     /// A panic in the session or in its output; the reference has no such case.
     #[error("Internal Error")]
     InternalError,

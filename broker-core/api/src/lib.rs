@@ -17,8 +17,8 @@ mod shard;
 mod store;
 
 pub use auth::{
-    AuthPosture, AuthProvider, ConnectionType, Credentials, Denied, Login, LoginAttempt, SessionLimits,
-    TlsPeer,
+    AuthPosture, AuthProvider, ConnectionType, Credentials, Denied, Evidence, Login, LoginAttempt,
+    SessionLimits, TlsPeer,
 };
 pub use broker::{
     Admission, Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Refused, ServerIdentity, Session,

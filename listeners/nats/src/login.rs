@@ -39,6 +39,7 @@ impl Client {
                 nkey: connect.nkey.clone(),
                 signature: secret(&connect.sig),
                 jwt: secret(&connect.jwt),
+                proxy_signature: secret(&connect.proxy_sig),
             },
             nonce: self.nonce.clone(),
             client_name: connect.name.clone(),
