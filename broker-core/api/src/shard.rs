@@ -11,8 +11,14 @@ use std::task::Poll;
 
 use parking_lot::Mutex;
 
-/// Bytes read at once. Measured per message: 0.45 µs with 4 KiB, 0.19 with 64 KiB, no gain beyond.
-const READ_BUFFER_BYTES: usize = 64 * 1024;
+/// Bytes that a turn reads at once from a session that is alone in it: the more a turn carries, the fewer system calls
+/// and wake-ups of receivers. Publish to one subscriber, 128 B, µs per message: 0.45 with 4 KiB, 0.15 with 64 KiB,
+/// 0.11 with 256 KiB, 0.09 with 512 KiB.
+const READ_BUFFER_BYTES: usize = 512 * 1024;
+
+/// Bytes that every session of a turn may read, whatever the others have read, so that many busy sessions share a
+/// shard in short turns.
+const FAIR_READ_BYTES: usize = 64 * 1024;
 
 /// Appended bytes after which a turn flushes early, so that a wide fan-out does not pile up in memory.
 const TURN_BYTES: usize = 4 * 1024 * 1024;
@@ -73,6 +79,7 @@ pub struct Turn {
     congested: Vec<Arc<dyn Flush>>,
     pool: ChunkPool,
     appended: usize,
+    read: usize,
     panics: u64,
 }
 
@@ -102,6 +109,11 @@ impl Turn {
         self.appended = self.appended.saturating_add(bytes);
     }
 
+    /// Counts bytes read in this turn, for [`Scratch::room`].
+    pub fn note_read(&mut self, bytes: usize) {
+        self.read = self.read.saturating_add(bytes);
+    }
+
     /// Flushes early when much has been appended. Called between receivers.
     pub fn relieve(&mut self) {
         if self.appended >= TURN_BYTES {
@@ -123,6 +135,7 @@ impl Turn {
             self.dirty = dirty;
         }
         self.appended = 0;
+        self.read = 0;
     }
 
     /// Panics caught while flushing, since the last call.
@@ -137,6 +150,16 @@ pub struct Scratch {
     pub buffer: Box<[u8]>,
     /// The turn under way.
     pub turn: Turn,
+}
+
+impl Scratch {
+    /// How many bytes the next session may read: all of the buffer if it is alone in its turn, else a fair part.
+    pub fn room(&self) -> usize {
+        self.buffer
+            .len()
+            .saturating_sub(self.turn.read)
+            .max(FAIR_READ_BYTES)
+    }
 }
 
 /// One thread's share of the broker.

@@ -25,6 +25,9 @@ use crate::settings::{self, Settings};
 const STALL: std::time::Duration = std::time::Duration::from_millis(2);
 const STALLS: usize = 5;
 
+/// Rest of an unfinished frame that is copied back in front of the next read; a longer one grows where it is.
+const COPIED_CARRY: usize = 32 * 1024;
+
 /// Rest of an unfinished frame that an idle connection may keep without giving its memory back.
 const KEPT_CARRY: usize = 4096;
 
@@ -263,13 +266,19 @@ impl Client {
         let shard = self.shard.clone();
         shard.batch(|scratch| {
             let mut carry = std::mem::take(&mut self.carry);
-            let is_long = self.decoder.bytes_needed() > scratch.buffer.len() / 2
-                || carry.len() > scratch.buffer.len() / 2;
-            let kept = if is_long { 0 } else { carry.len() };
+            let is_long = carry.len() > COPIED_CARRY;
+            let (kept, wanted) = if is_long {
+                let missing = self.decoder.bytes_needed().saturating_sub(carry.len());
+                (0, missing.max(COPIED_CARRY))
+            } else {
+                (carry.len(), usize::MAX)
+            };
+            let room = scratch.room().min(wanted);
             let (front, free) = scratch.buffer.split_at_mut(kept);
             if !is_long {
                 front.copy_from_slice(&carry);
             }
+            let (free, _) = free.split_at_mut(room.min(free.len()));
             let count = match self.stream.try_read(free) {
                 Ok(0) => return Err(CloseReason::ClientClosed),
                 Ok(count) => count,
@@ -279,8 +288,9 @@ impl Client {
                 }
                 Err(_) => return Err(CloseReason::ReadError),
             };
+            scratch.turn.note_read(count);
             if is_long {
-                // A frame longer than the shared buffer grows here, as its bytes come, not as they are announced.
+                // A long frame grows here, as its bytes come, not as they are announced.
                 carry.extend_from_slice(scratch.buffer.get(..count).unwrap_or_default());
                 let mut input = carry.as_slice();
                 let step = self.feed(&mut input, &mut scratch.turn);
