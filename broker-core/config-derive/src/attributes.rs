@@ -14,6 +14,12 @@ pub(crate) struct FieldAttributes {
     pub(crate) spec: Option<LitStr>,
     pub(crate) with: Option<Path>,
     pub(crate) kind: Option<LitStr>,
+    pub(crate) shape: Option<Expr>,
+    pub(crate) values: Vec<LitStr>,
+    pub(crate) unit: Option<LitStr>,
+    pub(crate) example: Option<LitStr>,
+    pub(crate) inert: bool,
+    pub(crate) refused: bool,
     pub(crate) required: bool,
     pub(crate) reload: bool,
     pub(crate) secret: bool,
@@ -47,6 +53,18 @@ pub(crate) fn of_field(attributes: &[Attribute]) -> syn::Result<FieldAttributes>
             found.with = Some(meta.value()?.parse()?);
         } else if meta.path.is_ident("kind") {
             found.kind = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("shape") {
+            found.shape = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("values") {
+            found.values = strings(&meta)?;
+        } else if meta.path.is_ident("unit") {
+            found.unit = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("example") {
+            found.example = Some(meta.value()?.parse()?);
+        } else if meta.path.is_ident("inert") {
+            found.inert = true;
+        } else if meta.path.is_ident("refused") {
+            found.refused = true;
         } else if meta.path.is_ident("required") {
             found.required = true;
         } else if meta.path.is_ident("reload") {

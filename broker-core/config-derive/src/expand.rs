@@ -38,6 +38,7 @@ pub(crate) fn section(input: &DeriveInput) -> syn::Result<TokenStream> {
     }
 
     let name = &input.ident;
+    let label = name.to_string();
     let doc = attributes::doc_text(&input.attrs);
     let (implementation, types, filter) = input.generics.split_for_impl();
     let unknown = own.unknown.map(|text| {
@@ -53,6 +54,7 @@ pub(crate) fn section(input: &DeriveInput) -> syn::Result<TokenStream> {
     Ok(quote! {
         #[automatically_derived]
         impl #implementation ::dunlin_config::ConfigSection for #name #types #filter {
+            const NAME: &'static str = #label;
             const DOC: &'static str = #doc;
 
             fn keys() -> &'static [::dunlin_config::KeySpec] {
@@ -78,6 +80,7 @@ pub(crate) fn section(input: &DeriveInput) -> syn::Result<TokenStream> {
         #[automatically_derived]
         impl #implementation ::dunlin_config::ConfigValue for #name #types #filter {
             const KIND: &'static str = "table";
+            const SHAPE: ::dunlin_config::Shape = ::dunlin_config::Shape::table::<Self>();
 
             fn from_field(
                 field: &::dunlin_config::Field<'_>,
@@ -129,20 +132,35 @@ fn key_spec(field: &Field, ident: &Ident, found: &FieldAttributes) -> syn::Resul
         (None, None) if found.with.is_some() => quote! { "" },
         (None, None) => quote! { <#kind_of as ::dunlin_config::ConfigValue>::ABSENT },
     };
-    let spec = found.spec.as_ref().map(syn::LitStr::value).unwrap_or_default();
+    let values = &found.values;
+    let shape = match &found.shape {
+        None if !values.is_empty() => quote! { ::dunlin_config::Shape::Enum(&[#(#values),*]) },
+        Some(expression) => quote! { #expression },
+        None => quote! { <#kind_of as ::dunlin_config::ConfigValue>::SHAPE },
+    };
+    let text = |given: &Option<syn::LitStr>| given.as_ref().map(syn::LitStr::value).unwrap_or_default();
+    let (spec, unit, example) = (text(&found.spec), text(&found.unit), text(&found.example));
+    let status = match (found.inert, found.refused) {
+        (_, true) => quote!(Refused),
+        (true, _) => quote!(Inert),
+        _ => quote!(Active),
+    };
     let (required, reload, secret) = (found.required, found.reload, found.secret);
     Ok(quote! {
         ::dunlin_config::KeySpec {
             name: #name,
             aliases: &[#(#aliases),*],
             kind: #kind,
+            shape: #shape,
+            unit: #unit,
+            example: #example,
             default: #default,
             doc: #doc,
             spec: #spec,
             required: #required,
             reloadable: #reload,
             secret: #secret,
-            status: ::dunlin_config::KeyStatus::Active,
+            status: ::dunlin_config::KeyStatus::#status,
         }
     })
 }

@@ -14,6 +14,12 @@
 //! | `spec = "CORE-31"` | the numbered statement that the key keeps |
 //! | `with = path` | `fn(&Field<'_>, &mut Report) -> Option<T>` in place of the type's own reading |
 //! | `kind = "text"` | the type shown on the page, where `with` reads another one |
+//! | `shape = EXPR` | the `Shape` of the value, where it is not the type's own |
+//! | `values = ["a", "b"]` | the words that the key takes; short for a `shape` |
+//! | `unit = "bytes"` | the unit of a plain number |
+//! | `example = "text"` | the key with a value, as nats.conf has it, where the default does not show one |
+//! | `inert` | the key is read and checked, and has no effect yet |
+//! | `refused` | the key is read and checked, and refused: its neglect would weaken security |
 //! | `required` | an absent key is an error |
 //! | `reload` | the key may change while the broker runs |
 //! | `secret` | the page marks the key; use `Secret` as the type |

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::report::Report;
 use crate::section::{ConfigValue, Field, FromDefault};
+use crate::shape::Shape;
 use crate::text::{parse_duration, print_duration, quote};
 use crate::value::Value;
 
@@ -104,6 +105,7 @@ impl<T> Default for OneOrMany<T> {
 
 impl ConfigValue for bool {
     const KIND: &'static str = "bool";
+    const SHAPE: Shape = Shape::Bool;
     const ABSENT: &'static str = "false";
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
@@ -119,6 +121,7 @@ macro_rules! integers {
         /// Out of range: `<key> value is too big`, or `.. can not be negative`.
         impl ConfigValue for $kind {
             const KIND: &'static str = "integer";
+            const SHAPE: Shape = Shape::Integer;
             const ABSENT: &'static str = "0";
 
             fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
@@ -138,6 +141,7 @@ integers!(u8, u16, u32, u64, usize, i32, i64);
 
 impl ConfigValue for f64 {
     const KIND: &'static str = "number";
+    const SHAPE: Shape = Shape::Number;
     const ABSENT: &'static str = "0";
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
@@ -151,6 +155,7 @@ impl ConfigValue for f64 {
 
 impl ConfigValue for String {
     const KIND: &'static str = "string";
+    const SHAPE: Shape = Shape::Text;
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
         match &field.node.value {
@@ -168,6 +173,7 @@ impl FromDefault for String {
 
 impl ConfigValue for Secret {
     const KIND: &'static str = "secret string";
+    const SHAPE: Shape = Shape::Text;
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
         String::from_field(field, report).map(Self)
@@ -177,6 +183,7 @@ impl ConfigValue for Secret {
 /// Duration string, or whole seconds with a warning (D of CORE-126). Never negative.
 impl ConfigValue for Duration {
     const KIND: &'static str = "duration";
+    const SHAPE: Shape = Shape::Duration;
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
         if field.node.value.as_str().is_some() {
@@ -211,6 +218,7 @@ impl FromDefault for Duration {
 /// Whole bytes, or a string ending in K M G T, powers of 1024 (Z of CORE-126).
 impl ConfigValue for ByteSize {
     const KIND: &'static str = "size";
+    const SHAPE: Shape = Shape::Size;
     const ABSENT: &'static str = "0";
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
@@ -236,6 +244,7 @@ impl FromDefault for ByteSize {
 
 impl ConfigValue for ListenAddress {
     const KIND: &'static str = "port or \"host:port\"";
+    const SHAPE: Shape = Shape::Listen;
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
         let parsed = match &field.node.value {
@@ -272,6 +281,7 @@ impl FromDefault for ListenAddress {
 /// Absent is `None`.
 impl<T: ConfigValue> ConfigValue for Option<T> {
     const KIND: &'static str = T::KIND;
+    const SHAPE: Shape = T::SHAPE;
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
         T::from_field(field, report).map(Some)
@@ -287,6 +297,7 @@ impl<T: FromDefault> FromDefault for Option<T> {
 /// An array; elements that fail are reported and left out.
 impl<T: ConfigValue> ConfigValue for Vec<T> {
     const KIND: &'static str = "array";
+    const SHAPE: Shape = Shape::List(&T::SHAPE);
     const ABSENT: &'static str = "[]";
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
@@ -299,6 +310,7 @@ impl<T: ConfigValue> ConfigValue for Vec<T> {
 
 impl<T: ConfigValue> ConfigValue for OneOrMany<T> {
     const KIND: &'static str = "value or array";
+    const SHAPE: Shape = Shape::OneOrMany(&T::SHAPE);
     const ABSENT: &'static str = "[]";
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {
@@ -312,6 +324,7 @@ impl<T: ConfigValue> ConfigValue for OneOrMany<T> {
 /// A table with free keys, kept sorted.
 impl<T: ConfigValue> ConfigValue for BTreeMap<String, T> {
     const KIND: &'static str = "table";
+    const SHAPE: Shape = Shape::Map(&T::SHAPE);
     const ABSENT: &'static str = "{}";
 
     fn from_field(field: &Field<'_>, report: &mut Report) -> Option<Self> {

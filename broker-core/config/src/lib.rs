@@ -38,6 +38,7 @@ mod options;
 mod reference;
 mod report;
 mod section;
+mod shape;
 mod source;
 mod text;
 mod toml_front;
@@ -48,14 +49,16 @@ pub use convert::{ByteSize, ListenAddress, OneOrMany, Secret, duration_text};
 pub use dunlin_config_derive::ConfigSection;
 pub use load::{LoadError, Loaded};
 pub use options::{
-    Account, AccountLimits, Authorization, Config, ConfigError, ConnectionType, GLOBAL_ACCOUNT, Permissions,
-    PluginKind, PluginOptions, ResponsePermission, SubjectRule, SubjectRules, User,
+    Account, AccountLimits, Authorization, CertificateFiles, CipherSuite, Config, ConfigError,
+    ConnectionType, Curve, GLOBAL_ACCOUNT, HandshakeFirst, OcspPeer, Permissions, PluginKind, PluginOptions,
+    ResponsePermission, SubjectRule, SubjectRules, TlsOptions, TlsVersion, User,
 };
 pub use reference::{reference_markdown, section_markdown};
 pub use report::{Finding, Report, Severity};
 pub use section::{
     ConfigSection, ConfigValue, Field, FromDefault, KeySpec, KeyStatus, TableReader, read_section,
 };
+pub use shape::{SectionSpec, Shape};
 pub use source::{MapSource, Source};
 pub use text::{DurationError, parse_duration, print_duration, quote};
 pub use tree::{Format, SyntaxError, digest_of, parse};

@@ -5,6 +5,7 @@
 //! variable refers to them (CORE-113, CORE-119, CORE-124).
 
 use crate::report::Report;
+use crate::shape::Shape;
 use crate::text::quote;
 use crate::value::{Entry, Node, Position, Table, Value};
 
@@ -28,6 +29,12 @@ pub struct KeySpec {
     pub aliases: &'static [&'static str],
     /// Type, for people.
     pub kind: &'static str,
+    /// What values look like, for machines.
+    pub shape: Shape,
+    /// Unit of a plain number, or empty.
+    pub unit: &'static str,
+    /// The key with a value, as nats.conf has it, or empty: the default is example enough.
+    pub example: &'static str,
     /// Default, as it would be written.
     pub default: &'static str,
     /// The field's doc comment.
@@ -51,6 +58,9 @@ impl KeySpec {
             name,
             aliases: &[],
             kind: "",
+            shape: Shape::Any,
+            unit: "",
+            example: "",
             default: "",
             doc: "",
             spec: "",
@@ -69,6 +79,8 @@ impl KeySpec {
 
 /// A struct that reads itself from a table. Derive it.
 pub trait ConfigSection: Sized {
+    /// The struct's name, unique among the sections of one page or schema.
+    const NAME: &'static str;
     /// The struct's doc comment, for the reference page.
     const DOC: &'static str;
 
@@ -96,6 +108,8 @@ pub trait ConfigSection: Sized {
 pub trait ConfigValue: Sized {
     /// Its name on the reference page.
     const KIND: &'static str;
+    /// What its values look like, for the editor's schema.
+    const SHAPE: Shape;
     /// What the page shows as default of a key without one.
     const ABSENT: &'static str = "";
 
@@ -238,14 +252,16 @@ impl<'a> TableReader<'a> {
     }
 
     fn check_known(&self, key: &KeySpec, entry: &Entry, report: &mut Report) {
+        let last = self.entry(key).map(|last| &last.key_pos);
+        if let Some(last) = last.filter(|last| **last != entry.key_pos) {
+            let text = format!("{} is given again at {last}, which counts", quote(&entry.key));
+            report
+                .notice(&entry.key_pos, &entry.key, text)
+                .remedy("keep one of them");
+            return;
+        }
         match key.status {
-            KeyStatus::Active => {
-                let last = self.entry(key).map(|last| &last.key_pos);
-                if let Some(last) = last.filter(|last| **last != entry.key_pos) {
-                    let text = format!("{} is given again at {last}, which counts", quote(&entry.key));
-                    report.notice(&entry.key_pos, &entry.key, text);
-                }
-            }
+            KeyStatus::Active => {}
             KeyStatus::Inert => {
                 report.inert(&entry.key_pos, &entry.key);
             }

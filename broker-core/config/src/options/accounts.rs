@@ -8,6 +8,7 @@ use crate::ConfigSection;
 use crate::nkey;
 use crate::report::Report;
 use crate::section::{ConfigValue, Field, TableReader};
+use crate::shape::Shape;
 use crate::text::quote;
 use crate::value::{Origin, Table, Value};
 
@@ -82,6 +83,12 @@ impl Account {
         apply_default_permissions(&mut self.users, self.default_permissions.as_ref());
     }
 }
+
+/// What `accounts` looks like.
+pub(super) const SHAPE: Shape = Shape::AnyOf(&[
+    Shape::Map(&Shape::table::<Account>()),
+    Shape::OneOrMany(&Shape::Text),
+]);
 
 /// Reads `accounts`: a list of names, or a map of accounts.
 pub(super) fn accounts(field: &Field<'_>, report: &mut Report) -> Option<Vec<Account>> {

@@ -8,6 +8,7 @@ mod accounts;
 mod permissions;
 mod plugins;
 mod readers;
+mod tls;
 mod users;
 mod validate;
 
@@ -20,10 +21,9 @@ use std::time::Duration;
 pub use accounts::{Account, AccountLimits, GLOBAL_ACCOUNT};
 pub use permissions::{Permissions, ResponsePermission, SubjectRule, SubjectRules};
 pub use plugins::{PluginKind, PluginOptions};
+pub use tls::{CertificateFiles, CipherSuite, Curve, HandshakeFirst, OcspPeer, TlsOptions, TlsVersion};
 pub use users::{Authorization, ConnectionType, User};
 pub use validate::ConfigError;
-
-pub(crate) use permissions::ResponseOptions;
 
 use crate::ConfigSection;
 use crate::convert::ListenAddress;
@@ -47,7 +47,7 @@ const SYSTEM_ACCOUNT: &str = "$SYS";
         "resolver_pinned_accounts", "feature_flags",
     ],
     refused = [
-        "tls", "operator", "operators", "root", "roots", "root_operator", "root_operators", "resolver",
+        "operator", "operators", "root", "roots", "root_operator", "root_operators", "resolver",
         "account_resolver", "accounts_resolver", "trusted", "trusted_keys", "proxies",
     ]
 )]
@@ -149,7 +149,7 @@ pub struct Config {
     #[config(reload, spec = "AUTH-5")]
     pub authorization: Option<Authorization>,
     /// Accounts, by name; or a list of names.
-    #[config(with = accounts::accounts, kind = "table or array of names", reload, spec = "CORE section 15")]
+    #[config(with = accounts::accounts, kind = "table or array of names", shape = accounts::SHAPE, reload, spec = "CORE section 15")]
     pub accounts: Vec<Account>,
     /// User whose rights a connection without credentials gets.
     #[config(spec = "AUTH-13")]
@@ -166,11 +166,14 @@ pub struct Config {
     /// Free facts about this server.
     #[config(with = readers::metadata, kind = "table of strings", reload, spec = "CORE section 15")]
     pub server_metadata: BTreeMap<String, String>,
-    /// Accept plain connections beside TLS. `false` needs TLS, which is not supported yet.
-    #[config(with = readers::refuse_false, kind = "bool", default_doc = "false", spec = "CORE section 15")]
+    /// TLS of the NATS listener.
+    #[config(with = tls::client_tls, refused, spec = "AUTH-300", reload)]
+    pub tls: Option<TlsOptions>,
+    /// Accept plain connections beside TLS.
+    #[config(inert, spec = "AUTH-303")]
     pub allow_non_tls: bool,
     /// Options of plugins: `plugins.<kind>.<name>`, kind being listener, auth, store or service.
-    #[config(with = plugins::plugins, kind = "table")]
+    #[config(with = plugins::plugins, kind = "table", shape = plugins::SHAPE)]
     pub plugins: Vec<PluginOptions>,
 }
 

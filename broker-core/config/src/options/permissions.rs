@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::ConfigSection;
 use crate::report::Report;
 use crate::section::{ConfigValue, Field, TableReader, read_section};
+use crate::shape::Shape;
 use crate::text::{parse_duration, quote};
 use crate::value::Value;
 
@@ -16,16 +17,23 @@ use crate::value::Value;
 #[config(unknown = "Unknown field {key} parsing permissions", after = Permissions::settle)]
 pub struct Permissions {
     /// Subjects to publish to: a subject, a list, or `{allow, deny}`. Deny wins.
-    #[config(with = publish_rules, kind = "subjects or table", alias = ["pub", "import"], spec = "AUTH-200", reload)]
+    #[config(with = publish_rules, kind = "subjects or table", shape = RULES, alias = ["pub", "import"], spec = "AUTH-200", reload)]
     pub publish: SubjectRules,
     /// Subjects to subscribe to, likewise; an entry may name a queue group, `"subject queue"`.
-    #[config(with = subscribe_rules, kind = "subjects or table", alias = ["sub", "export"], spec = "AUTH-201", reload)]
+    #[config(with = subscribe_rules, kind = "subjects or table", shape = RULES, alias = ["sub", "export"], spec = "AUTH-201", reload)]
     pub subscribe: SubjectRules,
     /// Allow answers to the reply subjects of delivered messages: `true`, or `{max, expires}`. Without an allow
     /// list for publishing, answers are then all that may be published.
-    #[config(with = response_rules, kind = "bool or table", alias = ["publish_allow_responses"], spec = "AUTH-211", reload)]
+    #[config(with = response_rules, kind = "bool or table", shape = RESPONSES, alias = ["publish_allow_responses"], spec = "AUTH-211", reload)]
     pub allow_responses: Option<ResponsePermission>,
 }
+
+/// The table form of [`SubjectRules`]; read by hand, so that errors stay the reference's.
+const RULES: Shape = Shape::AnyOf(&[
+    Shape::OneOrMany(&Shape::Text),
+    Shape::Map(&Shape::OneOrMany(&Shape::Text)),
+]);
+const RESPONSES: Shape = Shape::AnyOf(&[Shape::Bool, Shape::table::<ResponseOptions>()]);
 
 /// Nothing restricted.
 impl Default for Permissions {
@@ -240,11 +248,11 @@ fn response_rules(field: &Field<'_>, report: &mut Report) -> Option<Option<Respo
 #[config(unknown = "Unknown field {key} parsing permissions")]
 pub(crate) struct ResponseOptions {
     /// Answers allowed to one message; negative for any number.
-    #[config(with = response_max, kind = "integer", default_doc = "1", default = None,
+    #[config(with = response_max, kind = "integer", shape = Shape::Integer, default_doc = "1", default = None,
              alias = ["max_msgs", "max_messages", "max_responses"], spec = "AUTH-211", reload)]
     max: Option<Option<u64>>,
     /// How long after delivery answers are allowed, as a duration string; negative for ever.
-    #[config(with = response_expires, kind = "duration", default_doc = "2m", default = None,
+    #[config(with = response_expires, kind = "duration", shape = Shape::Duration, default_doc = "2m", default = None,
              alias = ["expiration", "ttl"], spec = "AUTH-211", reload)]
     expires: Option<Option<Duration>>,
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::report::Report;
 use crate::section::{ConfigSection, Field, TableReader};
+use crate::shape::Shape;
 use crate::value::{Node, Position, Table, Value};
 
 /// What a plugin is for.
@@ -71,6 +72,9 @@ impl PluginOptions {
         S::read(&TableReader::new(table, &self.position), report)
     }
 }
+
+/// Tables whose keys only the plugins know.
+pub(super) const SHAPE: Shape = Shape::Map(&Shape::Map(&Shape::Any));
 
 /// Reads `plugins`.
 pub(super) fn plugins(field: &Field<'_>, report: &mut Report) -> Option<Vec<PluginOptions>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::convert::{duration_text, integer};
 use crate::report::Report;
 use crate::section::{ConfigValue, Field};
-use crate::text::{parse_duration, print_duration};
+use crate::text::{DurationError, parse_duration, print_duration};
 use crate::value::Value;
 
 /// A port, -1 or 0. The reference takes any number and fails at the socket.
@@ -126,13 +126,66 @@ pub(super) fn metadata(field: &Field<'_>, report: &mut Report) -> Option<BTreeMa
     }
 }
 
-/// `allow_non_tls: false` asks for TLS only, which cannot be honoured yet.
-pub(super) fn refuse_false(field: &Field<'_>, report: &mut Report) -> Option<bool> {
-    let allowed = bool::from_field(field, report)?;
-    if allowed {
-        report.inert(field.pos, field.key);
-    } else {
-        report.refused(field.pos, field.key);
+/// One of a few words, in any case; `unknown` makes the error of another.
+pub(super) fn choice<T: Copy>(
+    field: &Field<'_>,
+    known: &[(&str, T)],
+    unknown: impl FnOnce(&str) -> String,
+    report: &mut Report,
+) -> Option<T> {
+    let text = String::from_field(field, report)?;
+    match known.iter().find(|(name, _)| name.eq_ignore_ascii_case(&text)) {
+        Some((_, value)) => Some(*value),
+        None => {
+            let names: Vec<&str> = known.iter().map(|(name, _)| *name).collect();
+            report
+                .error(field.pos, field.key, unknown(&text))
+                .remedy(format!("known are {}", names.join(", ")));
+            None
+        }
     }
-    Some(allowed)
+}
+
+/// A number of seconds, or a duration string. `Err(None)`: another type.
+pub(super) fn signed_seconds(field: &Field<'_>) -> Result<f64, Option<DurationError>> {
+    match &field.node.value {
+        Value::Integer(seconds) => Ok(*seconds as f64),
+        Value::Float(seconds) => Ok(*seconds),
+        Value::String(text) => match parse_duration(text) {
+            Ok(nanoseconds) => Ok(nanoseconds as f64 / 1e9),
+            Err(reason) => Err(Some(reason)),
+        },
+        _ => Err(None),
+    }
+}
+
+/// The same as a duration; errors begin with `prefix`.
+pub(super) fn seconds(field: &Field<'_>, prefix: &str, report: &mut Report) -> Option<Duration> {
+    match signed_seconds(field) {
+        Ok(seconds) => match Duration::try_from_secs_f64(seconds) {
+            Ok(duration) => Some(duration),
+            Err(_) => field.error(format!("{} value can not be negative", field.key), report),
+        },
+        Err(Some(reason)) => field.error(format!("{prefix} {reason}"), report),
+        Err(None) => field.error(format!("{prefix} wrong type"), report),
+    }
+}
+
+/// One string or an array of strings; errors begin with `prefix`.
+pub(super) fn strings(field: &Field<'_>, prefix: &str, report: &mut Report) -> Option<Vec<String>> {
+    if let Some(text) = field.node.value.as_str() {
+        return Some(vec![text.to_owned()]);
+    }
+    let Some(elements) = field.elements() else {
+        let got = field.node.value.type_name();
+        return field.error(format!("{prefix}: unsupported type {got}"), report);
+    };
+    let read = elements.filter_map(|item| match &item.node.value {
+        Value::String(text) => Some(text.clone()),
+        other => {
+            let got = other.type_name();
+            item.error(format!("{prefix}: unsupported type in array {got}"), report)
+        }
+    });
+    Some(read.collect())
 }

@@ -11,6 +11,7 @@ use crate::convert::{OneOrMany, Secret};
 use crate::nkey;
 use crate::report::Report;
 use crate::section::{ConfigValue, Field, TableReader};
+use crate::shape::Shape;
 use crate::text::{parse_duration, quote};
 use crate::value::{Origin, Value};
 
@@ -28,7 +29,7 @@ pub struct Authorization {
     #[config(spec = "AUTH-10", reload, secret)]
     pub token: Secret,
     /// How long a connection may take to log in: seconds, or a duration string.
-    #[config(with = auth_timeout, kind = "seconds or duration", default_doc = "2s", spec = "AUTH-11", reload)]
+    #[config(with = auth_timeout, shape = Shape::Seconds, kind = "seconds or duration", default_doc = "2s", spec = "AUTH-11", reload)]
     pub timeout: Option<Duration>,
     /// Several users, all in the global account. An empty list is as good as none: everybody may connect.
     #[config(with = users, kind = "array of users", spec = "AUTH-7", reload)]
@@ -59,7 +60,7 @@ pub struct User {
     pub permissions: Option<Permissions>,
     /// Kinds of connection that the user may open; empty for all. STANDARD, WEBSOCKET, LEAFNODE, LEAFNODE_WS,
     /// MQTT, MQTT_WS, IN_PROCESS.
-    #[config(with = connection_types, kind = "string or array", default_doc = "all",
+    #[config(with = connection_types, kind = "string or array", shape = CONNECTION_TYPES, default_doc = "all",
              alias = ["connection_types", "clients"], spec = "AUTH-18", reload)]
     pub allowed_connection_types: Vec<ConnectionType>,
     /// Accept the user only through a trusted proxy. Not supported yet: `true` is refused.
@@ -69,6 +70,16 @@ pub struct User {
     #[config(skip)]
     pub origin: Origin,
 }
+
+const CONNECTION_TYPES: Shape = Shape::OneOrMany(&Shape::Enum(&[
+    "STANDARD",
+    "WEBSOCKET",
+    "LEAFNODE",
+    "LEAFNODE_WS",
+    "MQTT",
+    "MQTT_WS",
+    "IN_PROCESS",
+]));
 
 /// A kind of connection (AUTH-18).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

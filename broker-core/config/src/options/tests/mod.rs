@@ -4,6 +4,7 @@ mod authorization;
 mod golden;
 mod samples;
 mod sections;
+mod tls;
 mod top_level;
 
 use expect_test::Expect;
