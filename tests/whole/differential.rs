@@ -117,6 +117,15 @@ scripts! {
     ping_interval
     ping_of_any_length
     ping_pong
+    proxy_before_login
+    proxy_local
+    proxy_none
+    proxy_off
+    proxy_v1
+    proxy_v1_line_length
+    proxy_v1_refused
+    proxy_v2
+    proxy_v2_refused
     pub_any_payload
     pub_any_subject
     pub_carriage_return_inside

@@ -78,7 +78,8 @@ pub trait Listener: Send + Sync + 'static {
         env.network().bind(SocketAddr::new(*first, endpoint.port)).await
     }
 
-    /// Tells the listener the real address of an endpoint, before the first session.
+    /// Tells the listener the real address of an endpoint, before the first session. What it logs here stands below
+    /// the line that says where it listens.
     fn bound(&self, endpoint: &Endpoint, address: SocketAddr) {
         let _ = (endpoint, address);
     }

@@ -51,12 +51,12 @@ pub async fn serve(listener: Arc<dyn Listener>, broker: Broker) -> io::Result<Se
     let mut endpoints = Vec::new();
     for (endpoint, acceptor) in bound {
         let local = acceptor.local();
-        listener.bound(&endpoint, local);
         let name = host_port(&endpoint.host, local.port());
         env.log().notice(format_args!(
             "Listening for {} connections on {name}",
             endpoint.connections
         ));
+        listener.bound(&endpoint, local);
         let accept = Accept {
             listener: listener.clone(),
             broker: broker.clone(),

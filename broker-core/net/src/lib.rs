@@ -2,9 +2,11 @@
 //!
 //! [`TcpNetwork`] is the machine's network, [`sim`] one in memory for tests; both stand behind `dunlin_api::Network`.
 //! [`serve`] binds a listener's endpoints, places each accepted connection on a shard and runs its session there.
-//! [`output`] writes what sessions are to be told. Knows no protocol.
+//! [`output`] writes what sessions are to be told. [`proxy`] reads whom a load balancer speaks for. Knows no protocol of
+//! clients.
 
 pub mod output;
+pub mod proxy;
 pub mod sim;
 
 mod accept;

@@ -241,6 +241,12 @@ impl Socket for TcpSocket {
     fn peer(&self) -> SocketAddr {
         self.peer
     }
+
+    fn local(&self) -> SocketAddr {
+        // Fails only for a socket that is gone.
+        let local = self.stream.local_addr();
+        canonical(local.unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0)))
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod control;
 mod info;
 mod login;
 mod ping;
+mod proxy;
 mod receiver;
 mod session;
 mod settings;
@@ -19,7 +20,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use dunlin_api::{Broker, Component, Connection, Endpoint, Listener, NoOptions, Plugin, PluginError, Setup};
+use dunlin_api::{
+    Broker, Component, Connection, Endpoint, Env, Listener, NoOptions, Plugin, PluginError, Setup,
+};
 
 /// The plugin.
 pub fn plugin() -> Plugin {
@@ -31,6 +34,8 @@ pub struct NatsListener {
     endpoint: Endpoint,
     host: Arc<str>,
     bound: OnceLock<SocketAddr>,
+    env: Env,
+    proxy_protocol: bool,
 }
 
 impl Component for NatsListener {
@@ -44,6 +49,8 @@ impl Component for NatsListener {
             host: endpoint.host.as_str().into(),
             endpoint,
             bound: OnceLock::new(),
+            env: setup.env.clone(),
+            proxy_protocol: setup.config.proxy_protocol,
         })
     }
 }
@@ -57,6 +64,10 @@ impl Listener for NatsListener {
     fn bound(&self, _: &Endpoint, address: SocketAddr) {
         // Endpoints are bound once; a second call could only repeat the first.
         let _ = self.bound.set(address);
+        if self.proxy_protocol {
+            let line = format_args!("PROXY protocol enabled for client connections");
+            self.env.log().notice(line);
+        }
     }
 
     async fn session(&self, connection: Connection, broker: &Broker) {

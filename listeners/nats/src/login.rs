@@ -43,7 +43,7 @@ impl Client {
             },
             nonce: self.nonce.clone(),
             client_name: connect.name.clone(),
-            ..LoginAttempt::anonymous(self.stream.peer(), ConnectionType::Standard)
+            ..LoginAttempt::anonymous(self.info.peer, ConnectionType::Standard)
         }
     }
 
@@ -96,7 +96,7 @@ impl Client {
             flags,
             about: SessionAbout {
                 kind: "Client",
-                peer: Some(self.stream.peer()),
+                peer: Some(self.info.peer),
                 name: self.connect.name.clone(),
                 lang: self.connect.lang.clone(),
                 version: self.connect.version.clone(),

@@ -199,12 +199,22 @@ impl Client {
                 CloseReason::MaxConnectionsExceeded,
             );
         }
+        if self.settings.proxy_protocol
+            && let Err(reason) = Box::pin(self.hear_proxy()).await
+        {
+            return reason;
+        }
         // Logins are boxed: their state is large, and an idle connection should not carry room for it.
         if !self.posture.required && Box::pin(self.log_in()).await.is_err() {
             return self
                 .output
                 .close_reason()
                 .unwrap_or(CloseReason::AuthenticationViolation);
+        }
+        if !self.carry.is_empty()
+            && let Err(reason) = Box::pin(self.take_early()).await
+        {
+            return reason;
         }
         let mut timer = std::pin::pin!(self.env.sleep_until(self.alarm.deadline()));
         loop {
@@ -219,7 +229,11 @@ impl Client {
 
     /// A function of its own, so that what INFO is made of does not stay in the session's state.
     fn greet(&self) {
-        let greeting = self.info.greeting(self.settings.max_payload, &self.nonce);
+        let mut greeting = self.info.greeting(self.settings.max_payload, &self.nonce);
+        if self.settings.proxy_protocol {
+            // Not known yet: it would be the proxy's.
+            greeting.client_ip.clear();
+        }
         self.output.send(&greeting.info_line());
     }
 
@@ -241,7 +255,18 @@ impl Client {
 
     /// One read and everything that follows from it.
     async fn take_batch(&mut self) -> Result<(), CloseReason> {
-        let mut step = self.read()?;
+        let step = self.read()?;
+        self.work_off(step).await
+    }
+
+    /// Deals with what came with the bytes in front of the client's own.
+    async fn take_early(&mut self) -> Result<(), CloseReason> {
+        let step = self.resume();
+        self.work_off(step).await?;
+        self.output.close_reason().map_or(Ok(()), Err)
+    }
+
+    async fn work_off(&mut self, mut step: Step) -> Result<(), CloseReason> {
         while let Step::LogIn { after_connect } = step {
             // What the batch has appended so far must not wait for a provider's answer.
             self.shard.finish_turn().await;

@@ -19,6 +19,7 @@ pub(crate) struct Settings {
     pub(crate) auth_timeout: Duration,
     pub(crate) output: OutputLimits,
     pub(crate) max_payload: i64,
+    pub(crate) proxy_protocol: bool,
 }
 
 impl Settings {
@@ -38,6 +39,7 @@ impl Settings {
                 write_deadline: config.write_deadline,
             },
             max_payload: i64::from(config.max_payload),
+            proxy_protocol: config.proxy_protocol,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -38,6 +38,11 @@ pub trait Socket: Send + Sync + 'static {
 
     /// The peer's address; `0.0.0.0:0` where there is none.
     fn peer(&self) -> SocketAddr;
+
+    /// Our own address of this connection, for log lines; `0.0.0.0:0` where there is none. May be a system call.
+    fn local(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)
+    }
 }
 
 /// Waits until `stream` can be read.

@@ -42,7 +42,7 @@ const SYSTEM_ACCOUNT: &str = "$SYS";
         "cluster", "gateway", "leafnodes", "leaf", "websocket", "ws", "mqtt", "jetstream", "store_dir",
         "storedir", "default_js_domain", "http", "https", "http_port", "monitor_port", "https_port",
         "http_base_path", "syslog", "remote_syslog", "prof_port", "prof_block_rate", "max_closed_clients",
-        "write_timeout", "proxy_protocol", "connect_error_reports", "reconnect_error_reports", "ocsp",
+        "write_timeout", "connect_error_reports", "reconnect_error_reports", "ocsp",
         "ocsp_cache", "mappings", "maps", "default_sentinel", "resolver_tls", "resolver_preload",
         "resolver_pinned_accounts", "feature_flags",
     ],
@@ -139,6 +139,10 @@ pub struct Config {
     /// Do not slow a publisher down when its receivers fall behind.
     #[config(reload, spec = "CORE section 15")]
     pub no_fast_producer_stall: bool,
+    /// Take the client's address from a PROXY header, version 1 or 2, where a connection begins with one. For
+    /// listeners that only a load balancer can reach: the header is believed.
+    #[config(spec = "CORE-88")]
+    pub proxy_protocol: bool,
     /// Do not cache which subscriptions match a subject.
     #[config(alias = ["no_sublist_cache"], spec = "CORE section 15")]
     pub disable_sublist_cache: bool,

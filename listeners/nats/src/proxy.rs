@@ -1,0 +1,34 @@
+//! The PROXY header in front of a client: whom the connection is for. Rules: CORE-88, CORE-91, CORE-92.
+
+use dunlin_api::CloseReason;
+use dunlin_net::proxy;
+
+use crate::session::{Alarm, Client};
+
+impl Client {
+    /// Reads the header, if there is one. From then on the client has the address that it names, everywhere but in
+    /// the name of log lines; what it has said behind the header is kept.
+    pub(crate) async fn hear_proxy(&mut self) -> Result<(), CloseReason> {
+        let early = std::mem::take(&mut self.carry);
+        match proxy::receive(self.stream.as_ref(), &self.env, early).await {
+            Ok(received) => {
+                self.info.peer = received.source().unwrap_or(self.info.peer);
+                self.carry = received.rest;
+            }
+            Err(error) => {
+                // Whoever has closed it meanwhile has a better reason.
+                return Err(self.output.close_reason().unwrap_or_else(|| {
+                    let peer = self.stream.peer();
+                    let line = format_args!("Error reading PROXY protocol header from {peer}: {error}");
+                    self.env.log().warn(line);
+                    CloseReason::ProtocolViolation
+                }));
+            }
+        }
+        if let Alarm::Login(_) = self.alarm {
+            // The client's own time begins now.
+            self.alarm = Alarm::Login(self.env.now() + self.settings.auth_timeout);
+        }
+        Ok(())
+    }
+}
