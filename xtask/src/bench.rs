@@ -100,7 +100,7 @@ impl Sides {
     fn heading(&self, options: &Options) -> Result<String, String> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(format!(
-            "{} against {}; {cores} cores, {} rounds of {} s, medians; loopback, plain TCP, default configuration\n",
+            "{} against {}; {cores} cores, {} rounds of {} s, medians; loopback\n",
             server::version(&self.dunlin)?,
             server::version(&self.reference)?,
             options.rounds,
@@ -123,7 +123,9 @@ where
                 options.rounds,
                 work.name
             ));
-            let one = |program| Server::start(program, &options.target).and_then(|server| run(work, &server));
+            let one = |program| {
+                Server::start(program, &options.target, work.config).and_then(|server| run(work, &server))
+            };
             // A pair that is half done is worth nothing, so both are kept or none.
             let pair = if round % 2 == 0 {
                 let reference = one(&sides.reference);

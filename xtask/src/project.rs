@@ -46,7 +46,10 @@ pub(crate) fn files(root: &Path) -> Result<Vec<PathBuf>, String> {
                 name.to_str(),
                 Some("target" | ".git" | "node_modules" | "__pycache__")
             );
-            if kind.is_dir() && !foreign {
+            if foreign {
+                continue;
+            }
+            if kind.is_dir() {
                 folders.push(entry.path());
             } else if kind.is_file() {
                 found.push(entry.path());

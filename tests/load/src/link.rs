@@ -5,23 +5,28 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use crate::error::LoadError;
+use crate::options::Login;
 use crate::poll::{Edge, Poll};
 use crate::tally::{Tally, refusal};
 
-/// What every connection says of itself.
-pub(crate) const CONNECT: &[u8] = concat!(
-    r#"CONNECT {"verbose":false,"pedantic":false,"lang":"dunlin-load","version":""#,
-    env!("CARGO_PKG_VERSION"),
-    r#"","protocol":1,"echo":true,"headers":true,"no_responders":true}"#,
-    "\r\n"
-)
-.as_bytes();
+/// What a connection says of itself.
+pub(crate) fn connect_line(login: Option<&Login>) -> Vec<u8> {
+    let mut connect = serde_json::json!({
+        "verbose": false, "pedantic": false, "lang": "dunlin-load", "version": env!("CARGO_PKG_VERSION"),
+        "protocol": 1, "echo": true, "headers": true, "no_responders": true,
+    });
+    if let Some(Login { user, password }) = login {
+        connect["user"] = user.as_str().into();
+        connect["pass"] = password.as_str().into();
+    }
+    format!("CONNECT {connect}\r\n").into_bytes()
+}
 
 /// How long one step of a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connects, logs in, sends `first`, and returns when the server has worked through it. The socket stays blocking.
-pub(crate) fn login(server: SocketAddr, first: &[u8]) -> Result<TcpStream, LoadError> {
+pub(crate) fn login(server: SocketAddr, login: Option<&Login>, first: &[u8]) -> Result<TcpStream, LoadError> {
     let stream = TcpStream::connect(server).map_err(LoadError::io("connect"))?;
     stream
         .set_nodelay(true)
@@ -39,7 +44,7 @@ pub(crate) fn login(server: SocketAddr, first: &[u8]) -> Result<TcpStream, LoadE
             break;
         }
     }
-    let mut hello = CONNECT.to_vec();
+    let mut hello = connect_line(login);
     hello.extend_from_slice(first);
     hello.extend_from_slice(b"PING\r\n");
     (&stream).write_all(&hello).map_err(LoadError::io("log in"))?;
@@ -81,11 +86,12 @@ impl Link {
     /// Logs in, sends `first`, and registers the connection under `token`.
     pub(crate) fn open(
         server: SocketAddr,
+        credentials: Option<&Login>,
         poll: &Poll,
         token: usize,
         first: &[u8],
     ) -> Result<Link, LoadError> {
-        Link::fresh(login(server, first)?, poll, token)
+        Link::fresh(login(server, credentials, first)?, poll, token)
     }
 
     /// Registers a connection that has not said anything yet.

@@ -94,6 +94,21 @@ pub struct Options {
     pub window_bytes: usize,
     /// Verification.
     pub check: Check,
+    /// Who connects.
+    pub login: Option<Login>,
+    /// Who connects as a subscriber (`pubsub`, `queue`), if it is somebody else.
+    pub subscriber_login: Option<Login>,
+    /// The subject under which deliveries arrive, where the server maps the published one to it.
+    pub delivered_as: Option<String>,
+}
+
+/// A user and its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Login {
+    /// Its name.
+    pub user: String,
+    /// Its password.
+    pub password: String,
 }
 
 /// The help text.
@@ -108,6 +123,8 @@ WORK: pub pubsub queue request trickle idle subs connect
   --buffer BYTES   per publisher write (65536) --window BYTES  lag of a subscriber that stops publishers (8388608)
   --subjects N     that publishers use in turn (1), at most 10000
   --check          verify contents, order and number of all deliveries
+  --login USER:PASSWORD                       --subscriber-login USER:PASSWORD, where subscribers are others
+  --delivered-as SUBJECT   of deliveries, where the server maps `load` to it
 
 One line of JSON per run. The server's processor time and memory need --pid.";
 
@@ -135,6 +152,9 @@ impl Options {
             buffer_bytes: 64 * 1024,
             window_bytes: 8 << 20,
             check: Check::Off,
+            login: None,
+            subscriber_login: None,
+            delivered_as: None,
         }
     }
 
@@ -174,6 +194,9 @@ impl Options {
             "--subjects" => self.subjects = number(flag, value)?,
             "--rate" => self.rate = Some(number(flag, value)?),
             "--buffer" => self.buffer_bytes = number(flag, value)?,
+            "--login" => self.login = Some(login(flag, value)?),
+            "--subscriber-login" => self.subscriber_login = Some(login(flag, value)?),
+            "--delivered-as" => self.delivered_as = Some(value.to_owned()),
             "--window" => self.window_bytes = number(flag, value)?,
             _ => return Err(LoadError::Usage(format!("no option {flag}\n\n{USAGE}"))),
         }
@@ -195,6 +218,9 @@ impl Options {
         if self.subscribers == 0 && self.work != Work::Pub {
             return wrong("--subscribers must be at least 1");
         }
+        if self.delivered_as.is_some() && (self.check == Check::On || self.subjects > 1) {
+            return wrong("--delivered-as goes with neither --check nor --subjects");
+        }
         if self.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
             return wrong("--rate must be above zero");
         }
@@ -212,6 +238,16 @@ fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, LoadError>
     value
         .parse()
         .map_err(|_| LoadError::Usage(format!("{flag}: {value:?} is no number")))
+}
+
+fn login(flag: &str, value: &str) -> Result<Login, LoadError> {
+    let (user, password) = value
+        .split_once(':')
+        .ok_or_else(|| LoadError::Usage(format!("{flag}: {value:?} is no USER:PASSWORD")))?;
+    Ok(Login {
+        user: user.to_owned(),
+        password: password.to_owned(),
+    })
 }
 
 fn seconds(flag: &str, value: &str) -> Result<Duration, LoadError> {
@@ -258,6 +294,8 @@ mod tests {
             ("pub --size", "--size"),
             ("pubsub --subscribers 0", "--subscribers"),
             ("pubsub --rate 0", "--rate"),
+            ("pubsub --login alice", "--login"),
+            ("pubsub --delivered-as x --check", "--delivered-as"),
         ] {
             let error = parse(line).unwrap_err().to_string();
             assert!(error.contains(named), "{line}: {error}");

@@ -17,12 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) struct Server {
     process: Child,
     pub(super) address: SocketAddr,
+    /// How long it took until it accepted.
+    pub(super) started_in: Duration,
+    /// The size of its program.
+    pub(super) program_bytes: u64,
 }
 
 impl Server {
-    /// Starts `program` with its default configuration on loopback and waits until it accepts. Its log goes to
-    /// `target/bench`.
-    pub(super) fn start(program: &Path, target: &Path) -> Result<Server, String> {
+    /// Starts `program` on loopback with the configuration `config`, the default one if it is empty, and waits until
+    /// it accepts. Its log goes to `target/bench`.
+    pub(super) fn start(program: &Path, target: &Path, config: &str) -> Result<Server, String> {
         let shown = program.display();
         let failed = |error: std::io::Error| format!("{shown}: {error}");
         let folder = target.join("bench");
@@ -30,7 +34,15 @@ impl Server {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let log = File::create(folder.join(format!("{name}.log"))).map_err(failed)?;
         let address = free_address()?;
-        let process = Command::new(program)
+        let program_bytes = std::fs::metadata(program).map_err(failed)?.len();
+        let mut command = Command::new(program);
+        if !config.is_empty() {
+            let file = folder.join(format!("{name}.conf"));
+            std::fs::write(&file, config).map_err(failed)?;
+            command.arg("-c").arg(file);
+        }
+        let begun = Instant::now();
+        let process = command
             .args(["-a", "127.0.0.1", "-p", &address.port().to_string()])
             .current_dir(&folder)
             .stdin(Stdio::null())
@@ -38,7 +50,12 @@ impl Server {
             .stderr(log)
             .spawn()
             .map_err(failed)?;
-        let mut server = Server { process, address };
+        let mut server = Server {
+            process,
+            address,
+            started_in: Duration::ZERO,
+            program_bytes,
+        };
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(address).is_err() {
             if let Some(status) = server.process.try_wait().map_err(failed)? {
@@ -47,8 +64,9 @@ impl Server {
             if Instant::now() > deadline {
                 return Err(format!("{shown} does not listen on {address}"));
             }
-            std::thread::sleep(Duration::from_millis(5));
+            std::thread::sleep(Duration::from_micros(200));
         }
+        server.started_in = begun.elapsed();
         Ok(server)
     }
 

@@ -65,8 +65,11 @@ impl Row {
 
     fn figure(&self, report: &Report) -> Option<f64> {
         match self.figure {
-            Figure::Cpu => report.server_cpu_us,
-            Figure::Memory => report.bytes,
+            Figure::Cpu | Figure::Start => report.server_cpu_us,
+            Figure::Memory | Figure::Size => report.bytes,
+            Figure::Rate => Some(report.per_second),
+            Figure::Median => report.latency.map(|latency| latency.p50),
+            Figure::Tail => report.latency.map(|latency| latency.p99),
         }
     }
 
@@ -108,7 +111,14 @@ impl Row {
 
     fn verdict(&self) -> Option<&'static str> {
         match (self.goal, self.ratio()) {
-            (Some(goal), Some(ratio)) => Some(if ratio <= goal { "ok" } else { "missed" }),
+            (Some(goal), Some(ratio)) => {
+                let is_good = if self.figure.more_is_better() {
+                    ratio >= goal
+                } else {
+                    ratio <= goal
+                };
+                Some(if is_good { "ok" } else { "missed" })
+            }
             (Some(_), None) => Some("not measured"),
             (None, _) => None,
         }
@@ -146,7 +156,14 @@ impl Row {
         };
         let ratio = self.ratio().map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
         let goal = match (self.goal, self.verdict()) {
-            (Some(goal), Some(verdict)) => format!("≤ {goal:.2} {verdict}"),
+            (Some(goal), Some(verdict)) => {
+                let sign = if self.figure.more_is_better() {
+                    '≥'
+                } else {
+                    '≤'
+                };
+                format!("{sign} {goal:.2} {verdict}")
+            }
             _ => "-".to_owned(),
         };
         let title = self.title;
@@ -185,7 +202,7 @@ pub(super) fn json(options: &Options, sides: &Sides, rows: &[Row]) -> Value {
             json!({
                 "name": row.name,
                 "title": row.title,
-                "figure": match row.figure { Figure::Cpu => "server_cpu_us", Figure::Memory => "bytes" },
+                "figure": unit(row.figure),
                 "goal": row.goal,
                 "ratio": row.ratio(),
                 "ratios": row.ratios(),
@@ -220,8 +237,25 @@ fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
         .map(|lower| f64::midpoint(*lower, upper))
 }
 
+/// What the JSON calls a figure.
+fn unit(figure: Figure) -> &'static str {
+    match figure {
+        Figure::Cpu => "server_cpu_us",
+        Figure::Memory => "bytes",
+        Figure::Rate => "per_second",
+        Figure::Median => "p50_us",
+        Figure::Tail => "p99_us",
+        Figure::Start => "start_us",
+        Figure::Size => "program_bytes",
+    }
+}
+
 fn amount(figure: Figure, value: f64) -> String {
     match figure {
+        Figure::Rate => format!("{}/s", thousands(value)),
+        Figure::Median | Figure::Tail => format!("{value:.0} µs"),
+        Figure::Start => format!("{:.1} ms", value / 1000.0),
+        Figure::Size => format!("{:.1} MiB", value / 1_048_576.0),
         Figure::Cpu if value >= 10.0 => format!("{value:.1} µs"),
         Figure::Cpu => format!("{value:.3} µs"),
         Figure::Memory if value >= 2048.0 => format!("{:.1} KiB", value / 1024.0),

@@ -14,6 +14,23 @@ pub(super) enum Figure {
     Cpu,
     /// Server memory per unit.
     Memory,
+    /// Units per second: here more is better.
+    Rate,
+    /// The median latency.
+    Median,
+    /// The latency that 99 % keep.
+    Tail,
+    /// From the start of the process to the first accepted connection.
+    Start,
+    /// Bytes of the program's file.
+    Size,
+}
+
+impl Figure {
+    /// Whether a ratio above the goal is good.
+    pub(super) fn more_is_better(self) -> bool {
+        self == Figure::Rate
+    }
 }
 
 /// One line of the table.
@@ -24,115 +41,219 @@ pub(super) struct Work {
     /// For people.
     pub(super) title: &'static str,
     pub(super) figure: Figure,
-    /// The highest ratio to the reference that is good.
+    /// The ratio to the reference that separates good from bad.
     pub(super) goal: Option<f64>,
     /// Arguments of `dunlin-load`.
     pub(super) args: &'static str,
+    /// The servers' configuration, in a syntax that both read.
+    pub(super) config: &'static str,
 }
+
+/// Users of one account with permissions on both sides.
+const PERMISSIONS: &str = r#"
+authorization {
+  users = [
+    { user: pub, password: pub, permissions: { publish: { allow: ["load", "other.>"], deny: ["secret.>"] } } }
+    { user: sub, password: sub, permissions: { subscribe: { allow: ["load", "other.>"], deny: ["secret.>"] } } }
+  ]
+}
+"#;
+
+const MAPPING: &str = "mappings { load: mapped }\n";
+
+/// Two accounts; the load goes through the second.
+const ACCOUNTS: &str = r#"
+accounts {
+  ONE { users = [ { user: one, password: one } ] }
+  TWO { users = [ { user: two, password: two } ] }
+}
+"#;
 
 /// All workloads. Where no size is named it is 128 bytes.
 const ALL: &[Work] = &[
-    cpu("publish-16", "publish only, 16 B", Some(0.28), "pub --size 16"),
+    cpu("publish-16", "publish only, 16 B", 0.25, "pub --size 16"),
+    cpu("publish-1024", "publish only, 1 KiB", 0.40, "pub --size 1024"),
+    cpu("publish-16384", "publish only, 16 KiB", 0.60, "pub --size 16384"),
     cpu(
-        "publish-16-subjects",
-        "publish only, 16 B, 1,000 subjects in turn",
-        None,
-        "pub --size 16 --subjects 1000",
+        "publish-subjects",
+        "publish only, 16 B, 10,000 subjects in turn",
+        0.45,
+        "pub --size 16 --subjects 10000",
     ),
+    cpu("pubsub-128", "publish → 1 subscriber, 128 B", 0.20, "pubsub"),
     cpu(
-        "pubsub-128",
-        "publish → 1 subscriber, 128 B",
-        Some(0.22),
-        "pubsub",
+        "pubsub-8192",
+        "publish → 1 subscriber, 8 KiB",
+        0.50,
+        "pubsub --size 8192",
     ),
     cpu(
         "pubsub-subjects",
-        "publish → 1 subscriber, 128 B, 1,000 subjects in turn",
-        None,
-        "pubsub --subjects 1000",
+        "publish → 1 subscriber, 10,000 subjects in turn",
+        0.45,
+        "pubsub --subjects 10000",
     ),
     cpu(
-        "pubsub-4096",
-        "publish → 1 subscriber, 4 KiB",
-        None,
-        "pubsub --size 4096",
+        "pubsub-4to4",
+        "4 publishers → 4 subscribers, per delivery",
+        0.25,
+        "pubsub --publishers 4 --subscribers 4",
     ),
     cpu(
-        "pubsub-4to1",
-        "4 publishers → 1 subscriber, 128 B",
-        None,
-        "pubsub --publishers 4",
+        "queue-4to4",
+        "4 publishers → queue group of 4",
+        0.30,
+        "queue --publishers 4 --subscribers 4",
     ),
     cpu(
         "fanout-8",
         "fan-out 1 → 8, per delivery",
-        Some(0.18),
+        0.16,
         "pubsub --subscribers 8",
     ),
     cpu(
         "fanout-200",
         "fan-out 1 → 200, per delivery",
-        None,
+        0.32,
         "pubsub --subscribers 200 --buffer 4096",
     ),
-    cpu("queue-4", "queue group of 4", None, "queue --subscribers 4"),
-    cpu("request-1", "request–reply, one in flight", Some(0.50), "request"),
+    cpu(
+        "fanout-1000",
+        "fan-out 1 → 1,000, per delivery",
+        0.35,
+        "pubsub --subscribers 1000 --buffer 4096",
+    ),
+    cpu(
+        "permissions",
+        "publish → 1 subscriber, permissions on both sides",
+        0.25,
+        "pubsub --login pub:pub --subscriber-login sub:sub",
+    )
+    .with(PERMISSIONS),
+    cpu(
+        "mapping",
+        "publish → 1 subscriber through a mapping",
+        0.35,
+        "pubsub --delivered-as mapped",
+    )
+    .with(MAPPING),
+    cpu(
+        "account",
+        "publish → 1 subscriber in a second account",
+        0.22,
+        "pubsub --login two:two",
+    )
+    .with(ACCOUNTS),
+    cpu("request-1", "request–reply, one in flight", 0.45, "request"),
     cpu(
         "request-32",
         "request–reply, 32 clients with one in flight",
-        None,
+        0.45,
         "request --subscribers 32",
     ),
-    cpu("trickle-200", "200 connections × 100 msg/s", None, "trickle"),
-    cpu(
-        "paced-20000",
-        "20,000 msg/s → 1 subscriber",
-        None,
-        "pubsub --rate 20000",
+    work(
+        "request-32-p99",
+        "request–reply, 32 clients: p99",
+        Figure::Tail,
+        1.0,
+        "request --subscribers 32",
     ),
-    cpu("connect-8", "connections, 8 at a time", None, "connect"),
-    memory(
+    cpu("trickle-200", "200 connections × 100 msg/s", 0.45, "trickle"),
+    work(
+        "trickle-200-p99",
+        "200 connections × 100 msg/s: p99",
+        Figure::Tail,
+        1.0,
+        "trickle",
+    ),
+    work(
+        "half-p50",
+        "600,000 msg/s → 1 subscriber: p50",
+        Figure::Median,
+        0.7,
+        "pubsub --rate 600000",
+    ),
+    work(
+        "half-p99",
+        "600,000 msg/s → 1 subscriber: p99",
+        Figure::Tail,
+        1.0,
+        "pubsub --rate 600000",
+    ),
+    work(
+        "connect-8",
+        "connections, 8 at a time",
+        Figure::Rate,
+        1.5,
+        "connect",
+    ),
+    work(
+        "subscribe",
+        "subscriptions, while adding 500,000",
+        Figure::Rate,
+        3.0,
+        "subs --count 500000",
+    ),
+    work(
+        "subs-500000",
+        "subscription, of 500,000 on one connection",
+        Figure::Memory,
+        0.35,
+        "subs --count 500000",
+    ),
+    work(
         "idle-2000",
         "idle connection with one subscription, of 2,000",
-        Some(0.15),
+        Figure::Memory,
+        0.12,
         "idle --count 2000",
     ),
-    memory(
-        "subs-100000",
-        "subscription, of 100,000 on one connection",
-        None,
-        "subs",
-    ),
+    work("start", "start to first accept", Figure::Start, 1.0, ""),
+    work("size", "size of the program", Figure::Size, 1.0, ""),
 ];
 
-const fn cpu(name: &'static str, title: &'static str, goal: Option<f64>, args: &'static str) -> Work {
-    Work {
-        name,
-        title,
-        figure: Figure::Cpu,
-        goal,
-        args,
-    }
+const fn cpu(name: &'static str, title: &'static str, goal: f64, args: &'static str) -> Work {
+    work(name, title, Figure::Cpu, goal, args)
 }
 
-const fn memory(name: &'static str, title: &'static str, goal: Option<f64>, args: &'static str) -> Work {
+const fn work(
+    name: &'static str,
+    title: &'static str,
+    figure: Figure,
+    goal: f64,
+    args: &'static str,
+) -> Work {
     Work {
         name,
         title,
-        figure: Figure::Memory,
-        goal,
+        figure,
+        goal: Some(goal),
         args,
+        config: "",
     }
 }
 
 impl Work {
     /// A workload that something else than `dunlin-load` runs.
     pub(super) const fn other(name: &'static str, title: &'static str) -> Work {
-        cpu(name, title, None, "")
+        Work {
+            goal: None,
+            ..work(name, title, Figure::Cpu, 0.0, "")
+        }
+    }
+
+    /// The same with a configuration.
+    const fn with(self, config: &'static str) -> Work {
+        Work { config, ..self }
     }
 
     /// Runs it once against `server`.
     pub(super) fn run(&self, load: &Path, server: &Server, seconds: f64) -> Result<Report, String> {
+        match self.figure {
+            Figure::Start => return Ok(single("start", server.started_in.as_secs_f64() * 1e6)),
+            Figure::Size => return Ok(single("size", server.program_bytes as f64)),
+            _ => {}
+        }
         let output = Command::new(load)
             .args(self.args.split_whitespace())
             .args([
@@ -149,6 +270,21 @@ impl Work {
             return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
         }
         serde_json::from_slice(&output.stdout).map_err(|error| format!("dunlin-load's report: {error}"))
+    }
+}
+
+/// A report of something that needs no load: microseconds or bytes.
+fn single(work: &str, value: f64) -> Report {
+    Report {
+        work: work.to_owned(),
+        unit: "start".to_owned(),
+        count: 1,
+        seconds: 0.0,
+        per_second: 0.0,
+        server_cpu_us: Some(value),
+        load_cpu_us: 0.0,
+        latency: None,
+        bytes: Some(value),
     }
 }
 
@@ -183,7 +319,7 @@ mod tests {
             |only| selected(Some(only)).map(|works| works.iter().map(|work| work.name).collect::<Vec<_>>());
         assert_eq!(
             names("fanout, idle"),
-            Ok(vec!["fanout-8", "fanout-200", "idle-2000"])
+            Ok(vec!["fanout-8", "fanout-200", "fanout-1000", "idle-2000"])
         );
         assert!(names("nothing").is_err_and(|error| error.contains("publish-16")));
     }

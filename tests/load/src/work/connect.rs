@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Watch;
 use crate::error::LoadError;
 use crate::latency::Latencies;
-use crate::link::{CONNECT, Link};
+use crate::link::{Link, connect_line};
 use crate::meter::Meter;
 use crate::options::Options;
 use crate::poll::Poll;
@@ -36,6 +36,8 @@ struct Load {
 
 /// A log-in under way.
 struct Attempt {
+    /// Its CONNECT.
+    hello: Vec<u8>,
     link: Link,
     tally: Tally,
     since: Instant,
@@ -92,6 +94,7 @@ impl Attempt {
         let stream = TcpStream::connect(options.server).map_err(LoadError::io("connect"))?;
         let link = Link::fresh(stream, poll, token)?;
         Ok(Attempt {
+            hello: connect_line(options.login.as_ref()),
             link,
             tally: Tally::new(1),
             since,
@@ -108,7 +111,7 @@ impl Attempt {
             self.tally.feed(bytes)?;
             if !self.greeted && bytes.last() == Some(&b'\n') {
                 self.greeted = true;
-                self.link.queue().extend_from_slice(CONNECT);
+                self.link.queue().extend_from_slice(&self.hello);
                 self.link.queue().extend_from_slice(b"PING\r\n");
             }
         }

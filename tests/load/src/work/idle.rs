@@ -20,6 +20,7 @@ pub(super) fn connections(options: &Options) -> Result<Report, LoadError> {
     for number in 0..options.count {
         streams.push(login(
             options.server,
+            options.login.as_ref(),
             format!("SUB {SUBJECT}.{number} 1\r\n").as_bytes(),
         )?);
     }
@@ -32,7 +33,7 @@ pub(super) fn connections(options: &Options) -> Result<Report, LoadError> {
 /// Many subscriptions on one connection, each on its own subject of three tokens.
 pub(super) fn subscriptions(options: &Options) -> Result<Report, LoadError> {
     let before = settled(options)?;
-    let mut stream = login(options.server, b"")?;
+    let mut stream = login(options.server, options.login.as_ref(), b"")?;
     let mut lines = Vec::new();
     for number in 0..options.count {
         // Writing to a `Vec` cannot fail.
@@ -57,7 +58,11 @@ pub(super) fn subscriptions(options: &Options) -> Result<Report, LoadError> {
 /// Memory before anything is opened. What a server loads at its first connection is not a connection's weight.
 fn settled(options: &Options) -> Result<Option<u64>, LoadError> {
     for _ in 0..4 {
-        login(options.server, format!("SUB {SUBJECT}.first 1\r\n").as_bytes())?;
+        login(
+            options.server,
+            options.login.as_ref(),
+            format!("SUB {SUBJECT}.first 1\r\n").as_bytes(),
+        )?;
     }
     rest();
     Ok(options.pid.and_then(process::resident_bytes))

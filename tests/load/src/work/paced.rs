@@ -66,7 +66,13 @@ impl Load {
         let poll = Poll::new()?;
         let mut members = Vec::new();
         let mut add = |subject: String, subscribe: String| -> Result<(), LoadError> {
-            let link = Link::open(options.server, &poll, members.len(), subscribe.as_bytes())?;
+            let link = Link::open(
+                options.server,
+                options.login.as_ref(),
+                &poll,
+                members.len(),
+                subscribe.as_bytes(),
+            )?;
             members.push(Member {
                 link,
                 frames: Frames::default(),

@@ -60,7 +60,13 @@ impl Load {
         let mut answer = format!(" {}\r\n", options.size).into_bytes();
         answer.extend(build::filler(options.size, 0));
         answer.extend_from_slice(b"\r\n");
-        let link = Link::open(options.server, &poll, 0, subscribe.as_bytes())?;
+        let link = Link::open(
+            options.server,
+            options.login.as_ref(),
+            &poll,
+            0,
+            subscribe.as_bytes(),
+        )?;
         let responder = Responder {
             link,
             frames: Frames::default(),
@@ -71,6 +77,7 @@ impl Load {
             let inbox = format!("_INBOX.{number:06}");
             let link = Link::open(
                 options.server,
+                options.login.as_ref(),
                 &poll,
                 number + 1,
                 format!("SUB {inbox} 1\r\n").as_bytes(),

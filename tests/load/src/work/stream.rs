@@ -66,7 +66,7 @@ impl<'o> Flow<'o> {
         let poll = Poll::new()?;
         let mut publishers = Vec::new();
         for number in 0..options.publishers {
-            let link = Link::open(options.server, &poll, number, b"")?;
+            let link = Link::open(options.server, options.login.as_ref(), &poll, number, b"")?;
             publishers.push(Publisher::new(link, number, options));
         }
         let mut subscribers = Vec::new();
@@ -76,20 +76,26 @@ impl<'o> Flow<'o> {
             options.subscribers
         };
         let subjects = Subjects::new(options.subjects);
+        let filter = options.delivered_as.as_deref().unwrap_or(subjects.filter());
+        let delivered = options.delivered_as.clone().unwrap_or_else(|| subjects.of(0));
         let (subscribe, order) = match options.work {
-            Work::Queue => (format!("SUB {} group 1\r\n", subjects.filter()), Order::Rising),
-            _ => (format!("SUB {} 1\r\n", subjects.filter()), Order::Gapless),
+            Work::Queue => (format!("SUB {filter} group 1\r\n"), Order::Rising),
+            _ => (format!("SUB {filter} 1\r\n"), Order::Gapless),
         };
         for number in 0..wanted {
             let token = options.publishers + number;
-            let link = Link::open(options.server, &poll, token, subscribe.as_bytes())?;
+            let link = Link::open(
+                options.server,
+                options.subscriber_login.as_ref().or(options.login.as_ref()),
+                &poll,
+                token,
+                subscribe.as_bytes(),
+            )?;
             let intake = match options.check {
                 Check::On => Intake::Verify(Box::new(Verifier::new(subjects, options.size, order))),
-                Check::Off => Intake::Count(Tally::new(build::delivery_bytes(
-                    &subjects.of(0),
-                    None,
-                    options.size,
-                ))),
+                Check::Off => {
+                    Intake::Count(Tally::new(build::delivery_bytes(&delivered, None, options.size)))
+                }
             };
             subscribers.push(Subscriber { link, intake });
         }
