@@ -22,6 +22,8 @@ pub(crate) struct FieldAttributes {
     pub(crate) refused: bool,
     pub(crate) required: bool,
     pub(crate) reload: bool,
+    pub(crate) reload_line: Option<LitStr>,
+    pub(crate) option: Option<LitStr>,
     pub(crate) secret: bool,
     pub(crate) skip: bool,
 }
@@ -33,6 +35,7 @@ pub(crate) struct SectionAttributes {
     pub(crate) unknown: Option<LitStr>,
     pub(crate) inert: Vec<LitStr>,
     pub(crate) refused: Vec<LitStr>,
+    pub(crate) compare: bool,
 }
 
 /// Reads the attributes of a field.
@@ -69,6 +72,11 @@ pub(crate) fn of_field(attributes: &[Attribute]) -> syn::Result<FieldAttributes>
             found.required = true;
         } else if meta.path.is_ident("reload") {
             found.reload = true;
+            if meta.input.peek(Token![=]) {
+                found.reload_line = Some(meta.value()?.parse()?);
+            }
+        } else if meta.path.is_ident("option") {
+            found.option = Some(meta.value()?.parse()?);
         } else if meta.path.is_ident("secret") {
             found.secret = true;
         } else if meta.path.is_ident("skip") {
@@ -93,6 +101,8 @@ pub(crate) fn of_section(attributes: &[Attribute]) -> syn::Result<SectionAttribu
             found.inert = strings(&meta)?;
         } else if meta.path.is_ident("refused") {
             found.refused = strings(&meta)?;
+        } else if meta.path.is_ident("compare") {
+            found.compare = true;
         } else {
             return Err(meta.error("unknown attribute of a configuration section"));
         }

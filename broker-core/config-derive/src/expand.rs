@@ -20,6 +20,7 @@ pub(crate) fn section(input: &DeriveInput) -> syn::Result<TokenStream> {
     let own = attributes::of_section(&input.attrs)?;
     let mut specs = Vec::new();
     let mut reads = Vec::new();
+    let mut compared = Vec::new();
     for field in &fields.named {
         let found = attributes::of_field(&field.attrs)?;
         let Some(ident) = &field.ident else { continue };
@@ -28,6 +29,7 @@ pub(crate) fn section(input: &DeriveInput) -> syn::Result<TokenStream> {
             continue;
         }
         let index = specs.len();
+        compared.push((index, ident));
         specs.push(key_spec(field, ident, &found)?);
         reads.push(read_field(field, ident, &found, index));
     }
@@ -51,7 +53,10 @@ pub(crate) fn section(input: &DeriveInput) -> syn::Result<TokenStream> {
     let after = own
         .after
         .map(|path| quote! { #path(&mut section, table, report); });
+    let compare = own.compare.then(|| compare(input, &compared));
     Ok(quote! {
+        #compare
+
         #[automatically_derived]
         impl #implementation ::dunlin_config::ConfigSection for #name #types #filter {
             const NAME: &'static str = #label;
@@ -90,6 +95,28 @@ pub(crate) fn section(input: &DeriveInput) -> syn::Result<TokenStream> {
             }
         }
     })
+}
+
+/// The implementation of `Compare`: every key whose two values differ, with both.
+fn compare(input: &DeriveInput, fields: &[(usize, &Ident)]) -> TokenStream {
+    let name = &input.ident;
+    let (implementation, types, filter) = input.generics.split_for_impl();
+    let fields = fields.iter().map(|(index, ident)| {
+        quote! {
+            if let (true, Some(key)) = (self.#ident != new.#ident, keys.get(#index)) {
+                visit(key, &self.#ident, &new.#ident);
+            }
+        }
+    });
+    quote! {
+        #[automatically_derived]
+        impl #implementation ::dunlin_config::reload::Compare for #name #types #filter {
+            fn compare(&self, new: &Self, visit: ::dunlin_config::reload::Visit<'_>) {
+                let keys = <Self as ::dunlin_config::ConfigSection>::keys();
+                #(#fields)*
+            }
+        }
+    }
 }
 
 fn key_spec(field: &Field, ident: &Ident, found: &FieldAttributes) -> syn::Result<TokenStream> {
@@ -146,6 +173,14 @@ fn key_spec(field: &Field, ident: &Ident, found: &FieldAttributes) -> syn::Resul
         _ => quote!(Active),
     };
     let (required, reload, secret) = (found.required, found.reload, found.secret);
+    let line = match &found.reload_line {
+        Some(text) => text.value(),
+        None => format!("{name} = {{new}}"),
+    };
+    let option = match &found.option {
+        Some(text) => text.value(),
+        None => camel_case(&name),
+    };
     Ok(quote! {
         ::dunlin_config::KeySpec {
             name: #name,
@@ -159,6 +194,8 @@ fn key_spec(field: &Field, ident: &Ident, found: &FieldAttributes) -> syn::Resul
             spec: #spec,
             required: #required,
             reloadable: #reload,
+            reload_line: #line,
+            option: #option,
             secret: #secret,
             status: ::dunlin_config::KeyStatus::#status,
         }
@@ -193,6 +230,16 @@ fn key_name(ident: &Ident, found: &FieldAttributes) -> String {
         Some(name) => name.value(),
         None => ident.to_string().trim_start_matches("r#").to_owned(),
     }
+}
+
+/// `max_pending` as `MaxPending`.
+fn camel_case(name: &str) -> String {
+    let words = name.split('_').map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|first| first.to_ascii_uppercase());
+        first.into_iter().chain(letters)
+    });
+    words.flatten().collect()
 }
 
 #[cfg(test)]
@@ -239,12 +286,22 @@ mod tests {
     }
 
     #[test]
+    fn keys_have_the_references_names_and_lines_by_default() {
+        let code = section(&parse_quote! { struct A { /** x */ #[config(reload)] max_sub_age: u8 } });
+        let code = code.expect("valid").to_string();
+        assert!(
+            code.contains("\"max_sub_age = {new}\"") && code.contains("\"MaxSubAge\""),
+            "{code}"
+        );
+    }
+
+    #[test]
     fn names_aliases_and_comments_reach_the_specification() {
         let input = parse_quote! {
             struct A {
                 #[doc = " First line"]
                 #[doc = " and second."]
-                #[config(nats_conf = "key", alias = ["other"], spec = "CORE-1", default = 7, reload)]
+                #[config(nats_conf = "key", alias = ["other"], spec = "CORE-1", default = 7, reload = "type: {new}", option = "TypeOf")]
                 r#type: u8,
             }
         };
@@ -256,6 +313,8 @@ mod tests {
             "\"7\"",
             "First line\\nand second.",
             "reloadable : true",
+            "reload_line : \"type: {new}\"",
+            "option : \"TypeOf\"",
         ] {
             assert!(code.contains(part), "{part}: {code}");
         }

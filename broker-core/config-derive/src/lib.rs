@@ -21,7 +21,9 @@
 //! | `inert` | the key is read and checked, and has no effect yet |
 //! | `refused` | the key is read and checked, and refused: its neglect would weaken security |
 //! | `required` | an absent key is an error |
-//! | `reload` | the key may change while the broker runs |
+//! | `reload` | the key may change while the broker runs; its line in the log is `key = new` |
+//! | `reload = "max_payload = {new}"` | the same, and the line in the log |
+//! | `option = "MaxSubs"` | the reference's name of a key that may not change; default: `max_subs` gives `MaxSubs` |
 //! | `secret` | the page marks the key; use `Secret` as the type |
 //! | `skip` | not a key: filled with `Default::default()`; no doc comment is asked for |
 //!
@@ -33,6 +35,7 @@
 //! | `unknown = "text"` | text for an unknown key; `{key}` stands for the quoted key |
 //! | `inert = ["a"]` | keys that are known and have no effect yet |
 //! | `refused = ["a"]` | keys that are known and whose neglect would weaken security |
+//! | `compare` | implements `Compare` as well, for reloads; the fields must be `PartialEq` |
 
 mod attributes;
 mod expand;

@@ -36,6 +36,7 @@ mod nats_conf;
 mod nkey;
 mod options;
 mod reference;
+pub mod reload;
 mod report;
 mod section;
 mod shape;

@@ -45,6 +45,10 @@ pub struct KeySpec {
     pub required: bool,
     /// May change while the broker runs.
     pub reloadable: bool,
+    /// What the log says after `Reloaded: ` once it has changed; `{new}` stands for the new value.
+    pub reload_line: &'static str,
+    /// The reference's name for it, in the refusal of a change that needs a restart (CORE-132).
+    pub option: &'static str,
     /// The value must not be shown.
     pub secret: bool,
     /// Whether it does something.
@@ -66,6 +70,8 @@ impl KeySpec {
             spec: "",
             required: false,
             reloadable: false,
+            reload_line: "",
+            option: "",
             secret: false,
             status,
         }

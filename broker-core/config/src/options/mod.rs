@@ -38,6 +38,7 @@ const SYSTEM_ACCOUNT: &str = "$SYS";
 #[derive(Clone, Debug, PartialEq, ConfigSection)]
 #[config(
     after = Config::settle,
+    compare,
     inert = [
         "cluster", "gateway", "leafnodes", "leaf", "websocket", "ws", "mqtt", "jetstream", "store_dir",
         "storedir", "default_js_domain", "http", "https", "http_port", "monitor_port", "https_port",
@@ -95,7 +96,7 @@ pub struct Config {
     #[config(alias = ["logfile_size_limit"], with = readers::count, kind = "integer", default_doc = "0", spec = "CORE-139")]
     pub log_size_limit: u64,
     /// Log files to keep, the current one included; 0 for all.
-    #[config(alias = ["logfile_max_num"], with = readers::count, kind = "integer", default_doc = "0", spec = "CORE-139")]
+    #[config(alias = ["logfile_max_num"], with = readers::count, kind = "integer", default_doc = "0", option = "LogMaxFiles", spec = "CORE-139")]
     pub log_max_num: u64,
     /// File that receives the process id.
     #[config(alias = ["pidfile"], reload, spec = "CORE-135")]
@@ -116,7 +117,7 @@ pub struct Config {
     #[config(default = 65_536, with = readers::connections, kind = "integer", alias = ["max_conn"], reload, spec = "CORE section 15")]
     pub max_connections: u32,
     /// Most subscriptions of one connection; 0 for no limit.
-    #[config(with = readers::count32, kind = "integer", default_doc = "0", alias = ["max_subs"], spec = "CORE section 15")]
+    #[config(with = readers::count32, kind = "integer", default_doc = "0", alias = ["max_subs"], option = "MaxSubs", spec = "CORE section 15")]
     pub max_subscriptions: u32,
     /// Most tokens in a subscription's subject, 1 to 255; 0 (absent) for no limit.
     #[config(with = readers::sub_tokens, kind = "integer", default_doc = "0", alias = ["max_subscription_tokens"], spec = "CORE section 15")]
@@ -144,7 +145,7 @@ pub struct Config {
     #[config(spec = "CORE-88")]
     pub proxy_protocol: bool,
     /// Do not cache which subscriptions match a subject.
-    #[config(alias = ["no_sublist_cache"], spec = "CORE section 15")]
+    #[config(alias = ["no_sublist_cache"], option = "NoSublistCache", spec = "CORE section 15")]
     pub disable_sublist_cache: bool,
     /// Do not accept messages with headers.
     #[config(spec = "CORE section 15")]
@@ -153,7 +154,7 @@ pub struct Config {
     #[config(reload, spec = "AUTH-5")]
     pub authorization: Option<Authorization>,
     /// Accounts, by name; or a list of names.
-    #[config(with = accounts::accounts, kind = "table or array of names", shape = accounts::SHAPE, reload, spec = "CORE section 15")]
+    #[config(with = accounts::accounts, kind = "table or array of names", shape = accounts::SHAPE, reload = "accounts", spec = "CORE section 15")]
     pub accounts: Vec<Account>,
     /// User whose rights a connection without credentials gets.
     #[config(spec = "AUTH-13")]
@@ -165,10 +166,10 @@ pub struct Config {
     #[config(alias = ["no_system", "no_sys_acc"], spec = "CORE section 15")]
     pub no_system_account: bool,
     /// Tags of this server, for placement.
-    #[config(with = users::server_tags, kind = "string or array", reload, spec = "CORE section 15")]
+    #[config(with = users::server_tags, kind = "string or array", reload = "tags", spec = "CORE section 15")]
     pub server_tags: Vec<String>,
     /// Free facts about this server.
-    #[config(with = readers::metadata, kind = "table of strings", reload, spec = "CORE section 15")]
+    #[config(with = readers::metadata, kind = "table of strings", reload = "metadata", spec = "CORE section 15")]
     pub server_metadata: BTreeMap<String, String>,
     /// TLS of the NATS listener.
     #[config(with = tls::client_tls, refused, spec = "AUTH-300", reload)]

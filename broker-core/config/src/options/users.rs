@@ -17,25 +17,25 @@ use crate::value::{Origin, Value};
 
 /// Who may connect, when no account says so.
 #[derive(Clone, Debug, PartialEq, ConfigSection)]
-#[config(refused = ["auth_callout", "auth_hook"], after = Authorization::settle)]
+#[config(refused = ["auth_callout", "auth_hook"], after = Authorization::settle, compare)]
 pub struct Authorization {
     /// Name of the single user.
-    #[config(alias = ["username"], spec = "AUTH-21", reload)]
+    #[config(alias = ["username"], spec = "AUTH-21", reload = "authorization username")]
     pub user: Option<String>,
     /// Password of the single user: plain, or bcrypt (`$2a$..`).
-    #[config(alias = ["password"], spec = "AUTH-10", reload, secret)]
+    #[config(alias = ["password"], spec = "AUTH-10", reload = "authorization password", secret)]
     pub pass: Secret,
     /// Token in place of users: plain, or bcrypt.
-    #[config(spec = "AUTH-10", reload, secret)]
+    #[config(spec = "AUTH-10", reload = "authorization token", secret)]
     pub token: Secret,
     /// How long a connection may take to log in: seconds, or a duration string.
     #[config(with = auth_timeout, shape = Shape::Seconds, kind = "seconds or duration", default_doc = "2s", spec = "AUTH-11", reload)]
     pub timeout: Option<Duration>,
     /// Several users, all in the global account. An empty list is as good as none: everybody may connect.
-    #[config(with = users, kind = "array of users", spec = "AUTH-7", reload)]
+    #[config(with = users, kind = "array of users", spec = "AUTH-7", reload = "authorization users")]
     pub users: Option<Vec<User>>,
     /// Permissions of users without their own.
-    #[config(with = permissions, kind = "table", alias = ["default_permission", "permissions"], spec = "AUTH-9", reload)]
+    #[config(with = permissions, kind = "table", alias = ["default_permission", "permissions"], spec = "AUTH-9", reload = "authorization users")]
     pub default_permissions: Option<Permissions>,
     /// Accept only connections through a trusted proxy. Not supported yet: `true` is refused.
     #[config(with = refuse_true, kind = "bool", default_doc = "false", spec = "AUTH-5")]
