@@ -175,7 +175,7 @@ pub struct Config {
     #[config(with = tls::client_tls, refused, spec = "AUTH-300", reload)]
     pub tls: Option<TlsOptions>,
     /// Accept plain connections beside TLS.
-    #[config(inert, spec = "AUTH-303")]
+    #[config(inert, option = "AllowNonTLS", spec = "AUTH-303")]
     pub allow_non_tls: bool,
     /// Options of plugins: `plugins.<kind>.<name>`, kind being listener, auth, store or service.
     #[config(with = plugins::plugins, kind = "table", shape = plugins::SHAPE)]

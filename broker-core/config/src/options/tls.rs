@@ -16,7 +16,7 @@ use crate::value::{Origin, Value};
 
 /// What is asked of TLS: certificates, who is verified, and how.
 #[derive(Clone, Debug, PartialEq, ConfigSection)]
-#[config(unknown = "error parsing tls config, unknown field {key}", after = TlsOptions::settle)]
+#[config(unknown = "error parsing tls config, unknown field {key}", after = TlsOptions::settle, compare)]
 pub struct TlsOptions {
     /// File with the certificate, PEM, leaf first.
     #[config(with = file_name, spec = "AUTH-300", reload, example = "cert_file: \"server.pem\"")]
@@ -34,7 +34,7 @@ pub struct TlsOptions {
     #[config(with = flag, default_doc = "false", spec = "AUTH-300", reload)]
     pub verify: bool,
     /// Verify, and take the certificate's name for the user. Implies `verify`.
-    #[config(with = flag, default_doc = "false", spec = "AUTH-308")]
+    #[config(with = flag, default_doc = "false", option = "TLSMap", spec = "AUTH-308")]
     pub verify_and_map: bool,
     /// Verify, and hold the certificate's names against the configured URLs; cluster and gateway only. Implies
     /// `verify`.
@@ -69,7 +69,7 @@ pub struct TlsOptions {
     pub pinned_certs: BTreeSet<String>,
     /// Handshakes that clients may begin in a second; 0 for no limit.
     #[config(with = rate_limit, kind = "integer", default_doc = "0", unit = "handshakes per second",
-             spec = "AUTH-307")]
+             option = "TLSRateLimit", spec = "AUTH-307")]
     pub connection_rate_limit: u64,
     /// Begin with the handshake, before INFO: a bool, `auto` (wait 50ms for the client's first byte), or how
     /// long to wait for it.

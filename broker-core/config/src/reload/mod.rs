@@ -11,8 +11,9 @@ mod shown;
 mod tests;
 
 use std::any::Any;
+use std::time::Duration;
 
-use crate::options::{Authorization, Config, User};
+use crate::options::{Authorization, Config, HandshakeFirst, TlsOptions, User};
 use crate::section::{ConfigSection, KeySpec};
 use crate::text::quote;
 
@@ -65,7 +66,7 @@ pub enum Effect {
 pub struct Step<'a> {
     /// The change that it makes; `None` where the log has a line all the same.
     pub change: Option<&'a Change>,
-    /// The line that the log gets once it is made; empty for none.
+    /// The lines that the log gets once it is made, by newlines; empty for none.
     pub line: &'a str,
     place: usize,
 }
@@ -136,7 +137,12 @@ const ORDER: &[&str] = &[
     "log_max_num",
     "syslog",
     "remote_syslog",
+    "tls.timeout",
+    "tls.verify_and_map",
     "tls",
+    "tls.pinned_certs",
+    "tls.connection_rate_limit",
+    "tls.handshake_first",
     "allow_non_tls",
     "write_deadline",
     "write_timeout",
@@ -158,6 +164,9 @@ const ORDER: &[&str] = &[
     "ocsp_cache",
 ];
 
+/// How long a TLS handshake may take where the configuration does not say (AUTH-304).
+const TLS_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Lines of keys that the reference never compares: it reads them anew at every reload, and says so.
 const ALWAYS: [(&str, &str); 2] = [
     ("authorization.users", "Reloaded: authorization users"),
@@ -173,10 +182,11 @@ impl Plan {
             // Host and port say the same.
             "listen" => {}
             "port" if new.port == -1 => {}
-            "authorization" => {}
+            "authorization" | "tls" => {}
             name => changes.push(Change::of(name.to_owned(), key, before, after, old, new)),
         });
         compare_authorization(old, new, &mut changes);
+        compare_tls(old, new, &mut changes);
         changes.sort_by_key(|change| place(&change.key));
         Self { changes }
     }
@@ -208,7 +218,13 @@ impl Plan {
     /// The steps of a reload that is taken over, in the reference's order. Users and accounts are read anew every time,
     /// so their lines are there without a change.
     pub fn steps(&self) -> Vec<Step<'_>> {
-        let mut steps: Vec<Step<'_>> = self.changes.iter().map(Step::of).collect();
+        let mut steps: Vec<Step<'_>> = Vec::new();
+        for step in self.changes.iter().map(Step::of) {
+            // Keys that share a line, as those of `tls`, have it once.
+            let is_told = steps.last().is_some_and(|last| last.line == step.line);
+            let line = if is_told { "" } else { step.line };
+            steps.push(Step { line, ..step });
+        }
         for (key, line) in ALWAYS {
             if !steps.iter().any(|step| step.line == line) {
                 let at = steps.partition_point(|step| step.place < place(key));
@@ -279,9 +295,12 @@ fn compare_authorization(old: &Config, new: &Config, changes: &mut Vec<Change>) 
     let before = old.authorization.as_ref().unwrap_or(&default);
     let after = new.authorization.as_ref().unwrap_or(&default);
     before.compare(after, &mut |key, was, will_be| {
-        let name = format!("authorization.{}", key.name);
-        changes.push(Change::of(name, key, was, will_be, old, new));
+        if key.name != "timeout" {
+            let name = format!("authorization.{}", key.name);
+            changes.push(Change::of(name, key, was, will_be, old, new));
+        }
     });
+    compare_times(old, new, changes);
     let nkeys = |config: &Config| -> Vec<User> {
         let users = config.users().filter(|(_, user)| user.nkey.is_some());
         users.map(|(_, user)| user.clone()).collect()
@@ -296,6 +315,41 @@ fn compare_authorization(old: &Config, new: &Config, changes: &mut Vec<Change>) 
             line: "Reloaded: authorization nkey users".to_owned(),
         });
     }
+}
+
+/// Times to log in and to shake hands, as they are in force: their defaults depend on other keys.
+fn compare_times(old: &Config, new: &Config, changes: &mut Vec<Change>) {
+    let login = |config: &Config| Some(config.auth_timeout());
+    let handshake = |config: &Config| config.tls.as_ref().and_then(|tls| tls.timeout);
+    let times: [(&str, &str, fn(&Config) -> Option<Duration>); 2] = [
+        ("authorization.timeout", "authorization timeout", login),
+        ("tls.timeout", "tls timeout", handshake),
+    ];
+    for (key, words, time) in times {
+        let (before, after) = (time(old).unwrap_or(TLS_TIMEOUT), time(new).unwrap_or(TLS_TIMEOUT));
+        if before != after {
+            changes.push(Change {
+                key: key.to_owned(),
+                old: shown(&before),
+                new: shown(&after),
+                effect: Effect::Live,
+                line: format!("Reloaded: {words} = {}", after.as_secs_f64()),
+            });
+        }
+    }
+}
+
+/// The keys of `tls` too; nearly all of them make one new set-up together.
+fn compare_tls(old: &Config, new: &Config, changes: &mut Vec<Change>) {
+    let default = TlsOptions::defaults();
+    let before = old.tls.as_ref().unwrap_or(&default);
+    let after = new.tls.as_ref().unwrap_or(&default);
+    before.compare(after, &mut |key, was, will_be| {
+        if key.name != "timeout" {
+            let name = format!("tls.{}", key.name);
+            changes.push(Change::of(name, key, was, will_be, old, new));
+        }
+    });
 }
 
 /// Keys whose effect depends on their values.
@@ -330,12 +384,15 @@ fn special(key: &str, old: &Config, new: &Config) -> Option<(Effect, String)> {
             let limit = if limit == 0 { -1 } else { limit };
             Some((Effect::Live, format!("Reloaded: max_connections = {limit}")))
         }
-        "authorization.timeout" => {
-            let seconds = new.auth_timeout().as_secs_f64();
-            Some((
-                Effect::Live,
-                format!("Reloaded: authorization timeout = {seconds}"),
-            ))
+        "tls.pinned_certs" => {
+            let count = new.tls.as_ref().map_or(0, |tls| tls.pinned_certs.len());
+            Some((Effect::Live, format!("Reloaded: {count} pinned_certs")))
+        }
+        "tls.handshake_first" => Some((Effect::Live, handshake_lines(old, new))),
+        "tls.verify_and_map" | "tls.connection_rate_limit" => None,
+        tls if tls.starts_with("tls.") => {
+            let state = if new.tls.is_some() { "enabled" } else { "disabled" };
+            Some((Effect::Live, format!("Reloaded: tls = {state}")))
         }
         "no_fast_producer_stall" => {
             let not = if new.no_fast_producer_stall { "not " } else { "" };
@@ -347,6 +404,27 @@ fn special(key: &str, old: &Config, new: &Config) -> Option<(Effect, String)> {
         "plugins" => special_plugins(old, new),
         _ => None,
     }
+}
+
+/// The handshake before INFO is two options to the reference: whether, and after which wait.
+fn handshake_lines(old: &Config, new: &Config) -> String {
+    let parts = |config: &Config| match config.tls.as_ref().map(|tls| tls.handshake_first) {
+        None | Some(HandshakeFirst::Never) => (false, Duration::ZERO),
+        Some(HandshakeFirst::Always) => (true, Duration::ZERO),
+        Some(HandshakeFirst::Fallback(delay)) => (true, delay),
+    };
+    let ((was_first, was_delay), (is_first, delay)) = (parts(old), parts(new));
+    let mut lines = Vec::new();
+    if was_first != is_first {
+        lines.push(format!("Reloaded: Client TLS handshake first: {is_first}"));
+    }
+    if was_delay != delay {
+        let delay = shown(&delay);
+        lines.push(format!(
+            "Reloaded: Client TLS handshake first fallback delay: {delay}"
+        ));
+    }
+    lines.join("\n")
 }
 
 /// Options of auth providers may change, since a reload makes the provider anew; those of others may not.

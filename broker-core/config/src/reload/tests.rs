@@ -188,6 +188,66 @@ fn the_first_refusal_in_the_references_order_counts() {
     );
 }
 
+// CORE-132, CORE-133
+#[test]
+fn tls_is_one_option_and_some_keys() {
+    let tls = |more: &str| {
+        let mut config = config("");
+        let text = format!("tls {{ cert_file: a, key_file: b\n {more} }}");
+        let table = crate::parse(
+            text.as_bytes(),
+            "x",
+            crate::Format::NatsConf,
+            &MapSource::new(),
+            &mut crate::Report::new(),
+        );
+        let table = table.expect("well formed");
+        let position = crate::Position::new("x", 1, 0);
+        let mut report = crate::Report::new();
+        let reader = crate::TableReader::new(&table, &position);
+        let entry = reader.named(&["tls"]).expect("tls");
+        config.tls = crate::read_section(&crate::Field::of(entry), &mut report);
+        config
+    };
+    let lines = |old: &Config, new: &Config| {
+        let plan = Plan::between(old, new);
+        let refusal = plan.check().err().map(|error| error.to_string());
+        let lines = plan
+            .steps()
+            .iter()
+            .flat_map(|step| step.line.lines())
+            .map(str::to_owned)
+            .collect::<Vec<_>>();
+        refusal.unwrap_or_else(|| {
+            lines
+                .join("\n")
+                .replace("Reloaded: authorization users\nReloaded: accounts\n", "")
+        })
+    };
+    let (off, plain) = (config(""), tls(""));
+    assert_eq!(lines(&plain, &plain).lines().count(), 2);
+    assert!(lines(&off, &plain).contains("Reloaded: tls = enabled"));
+    assert!(lines(&plain, &off).contains("Reloaded: tls = disabled"));
+    assert!(lines(&plain, &tls("timeout: 4")).contains("Reloaded: tls timeout = 4"));
+    assert_eq!(
+        lines(&plain, &tls("min_version: \"1.3\", insecure: true")),
+        "Reloaded: tls = enabled"
+    );
+    assert_eq!(
+        lines(&plain, &tls("handshake_first: \"300ms\"")),
+        "Reloaded: Client TLS handshake first: true\n\
+         Reloaded: Client TLS handshake first fallback delay: 300ms"
+    );
+    assert_eq!(
+        lines(&plain, &tls("verify_and_map: true")),
+        "config reload not supported for TLSMap: old=false, new=true"
+    );
+    assert_eq!(
+        lines(&plain, &tls("connection_rate_limit: 3")),
+        "config reload not supported for TLSRateLimit: old=0, new=3"
+    );
+}
+
 // CORE section 15
 #[test]
 fn a_stand_in_may_go_but_neither_come_nor_change() {
@@ -245,7 +305,7 @@ fn options_of_auth_providers_may_change_and_those_of_others_may_not() {
 /// A key that is not in the list would come in the wrong place without anybody noticing.
 #[test]
 fn every_key_has_its_place() {
-    let own = ["listen", "authorization", "plugins"];
+    let own = ["listen", "plugins", "authorization"];
     let top = Config::keys().iter().map(|key| key.name.to_owned());
     let nested = Authorization::keys()
         .iter()
