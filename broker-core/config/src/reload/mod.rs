@@ -319,14 +319,24 @@ fn compare_authorization(old: &Config, new: &Config, changes: &mut Vec<Change>) 
 
 /// Times to log in and to shake hands, as they are in force: their defaults depend on other keys.
 fn compare_times(old: &Config, new: &Config, changes: &mut Vec<Change>) {
-    let login = |config: &Config| Some(config.auth_timeout());
-    let handshake = |config: &Config| config.tls.as_ref().and_then(|tls| tls.timeout);
-    let times: [(&str, &str, fn(&Config) -> Option<Duration>); 2] = [
-        ("authorization.timeout", "authorization timeout", login),
-        ("tls.timeout", "tls timeout", handshake),
+    let login = |config: &Config| config.auth_timeout();
+    let handshake = |config: &Config| {
+        config
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.timeout)
+            .unwrap_or(TLS_TIMEOUT)
+    };
+    let times = [
+        (
+            "authorization.timeout",
+            "authorization timeout",
+            login(old),
+            login(new),
+        ),
+        ("tls.timeout", "tls timeout", handshake(old), handshake(new)),
     ];
-    for (key, words, time) in times {
-        let (before, after) = (time(old).unwrap_or(TLS_TIMEOUT), time(new).unwrap_or(TLS_TIMEOUT));
+    for (key, words, before, after) in times {
         if before != after {
             changes.push(Change {
                 key: key.to_owned(),
