@@ -15,6 +15,7 @@ mod plugin;
 mod service;
 mod shard;
 mod store;
+pub mod system_error;
 
 pub use auth::{
     AuthPosture, AuthProvider, ConnectionType, Credentials, Denied, Evidence, Login, LoginAttempt,

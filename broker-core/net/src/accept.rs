@@ -9,11 +9,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::{Acceptor, Broker, Connection, Endpoint, Env, Incoming, Listener, Shard, Task};
+use dunlin_api::{
+    Acceptor, Broker, Connection, Endpoint, Env, Incoming, Listener, Shard, Task, system_error,
+};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
-
-use crate::system_error;
 
 /// First and longest pause after a temporary accept error (CORE-13).
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -79,7 +79,7 @@ async fn bind_all(listener: &dyn Listener, env: &Env) -> io::Result<Vec<(Endpoin
     for endpoint in listener.endpoints() {
         let acceptor = listener.bind(&endpoint, env).await.map_err(|error| {
             let name = host_port(&endpoint.host, endpoint.port);
-            let reason = system_error::text(&error);
+            let reason = system_error::reason(&error);
             io::Error::new(
                 error.kind(),
                 format!("Error listening on port: {name}, {reason:?}"),
@@ -154,7 +154,7 @@ impl Accept {
     async fn rest(&self, error: &io::Error, pause: Duration) -> Duration {
         let env = self.broker.env();
         let word = capitalised(self.connections);
-        let reason = system_error::text(error);
+        let reason = system_error::reason(error);
         if !is_temporary(error) {
             env.log().error(format_args!("{word} Accept error: {reason}"));
             // The reference tries again at once; that must not turn into a busy loop.

@@ -10,7 +10,6 @@ pub mod proxy;
 pub mod sim;
 
 mod accept;
-mod system_error;
 mod tcp;
 #[cfg(test)]
 mod test_streams;

@@ -9,11 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use async_trait::async_trait;
-use dunlin_api::{Acceptor, ByteStream, Incoming, Network, Socket};
+use dunlin_api::{Acceptor, ByteStream, Incoming, Network, Socket, system_error};
 use socket2::{Domain, Protocol, SockRef, Type};
 use tokio::net::{TcpListener, TcpStream};
-
-use crate::system_error;
 
 /// Connections that the system may hold until they are accepted.
 const BACKLOG: i32 = 4096;
@@ -61,7 +59,7 @@ impl Network for TcpNetwork {
             return Ok(vec![address]);
         }
         let found = tokio::net::lookup_host((host, 0)).await.map_err(|error| {
-            let text = format!("lookup {host}: {}", system_error::text(&error));
+            let text = format!("lookup {host}: {}", system_error::reason(&error));
             io::Error::new(error.kind(), text)
         })?;
         let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
@@ -113,7 +111,7 @@ fn refused(address: SocketAddr, error: &io::Error) -> io::Error {
     } else {
         address
     };
-    let reason = system_error::text(error);
+    let reason = system_error::reason(error);
     io::Error::new(error.kind(), format!("listen tcp {named}: bind: {reason}"))
 }
 
@@ -127,7 +125,7 @@ fn canonical(peer: SocketAddr) -> SocketAddr {
 
 /// Why nothing was accepted, in the reference's words.
 #[derive(Debug, thiserror::Error)]
-#[error("accept tcp {local}: {ACCEPT_CALL}: {}", system_error::text(source))]
+#[error("accept tcp {local}: {ACCEPT_CALL}: {}", system_error::reason(source))]
 struct AcceptError {
     local: SocketAddr,
     source: io::Error,

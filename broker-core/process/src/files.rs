@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dunlin_api::{Disk, Endpoint, OpenMode};
 use serde_json::{Map, Value};
 
-use crate::errno::failed;
+use dunlin_api::system_error::failed;
 
 /// Why a file of the process could not be written. `Display` is the reference's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

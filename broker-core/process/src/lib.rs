@@ -12,7 +12,6 @@ pub mod log;
 pub mod panics;
 pub mod signals;
 
-mod errno;
 mod source;
 
 pub use source::ProcessSource;

@@ -7,7 +7,7 @@ use dunlin_api::Disk;
 use dunlin_config::quote;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::errno::reason;
+use dunlin_api::system_error::reason;
 
 /// Names that a broker's process may have.
 const BROKERS: [&str; 2] = ["dunlin", "nats-server"];

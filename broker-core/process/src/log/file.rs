@@ -9,7 +9,7 @@ use dunlin_api::{Disk, DiskFile, Level, OpenMode};
 use dunlin_config::quote;
 
 use super::format::LineFormat;
-use crate::errno::{failed, reason};
+use dunlin_api::system_error::{failed, reason};
 
 /// Only the owner writes, the group reads (CORE-138).
 const PERMISSIONS: u32 = 0o640;
