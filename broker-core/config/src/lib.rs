@@ -51,8 +51,8 @@ pub use dunlin_config_derive::ConfigSection;
 pub use load::{LoadError, Loaded};
 pub use options::{
     Account, AccountLimits, Authorization, CertificateFiles, CipherSuite, Config, ConfigError,
-    ConnectionType, Curve, GLOBAL_ACCOUNT, HandshakeFirst, OcspPeer, Permissions, PluginKind, PluginOptions,
-    ResponsePermission, SubjectRule, SubjectRules, TlsOptions, TlsVersion, User,
+    ConnectionType, Curve, GLOBAL_ACCOUNT, HandshakeFirst, LogFormat, OcspPeer, Permissions, PluginKind,
+    PluginOptions, ResponsePermission, SubjectRule, SubjectRules, TlsOptions, TlsVersion, User,
 };
 pub use reference::{reference_markdown, section_markdown};
 pub use report::{Finding, Report, Severity};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use dunlin_api::{Disk, Endpoint, OpenMode};
 use serde_json::{Map, Value};
 
+use crate::program::executable;
 use dunlin_api::system_error::failed;
 
 /// Why a file of the process could not be written. `Display` is the reference's text.
@@ -63,13 +64,6 @@ impl Drop for PortsFile {
         // Gone already is as good.
         let _ = self.disk.remove(&self.path);
     }
-}
-
-/// The name that the process was started by.
-fn executable() -> String {
-    let program = std::env::args_os().next().map(PathBuf::from);
-    let name = program.as_deref().and_then(Path::file_name);
-    name.map_or_else(|| "dunlin".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn ports(endpoints: &[(Endpoint, SocketAddr)], interfaces: &[IpAddr]) -> Map<String, Value> {

@@ -10,8 +10,12 @@ pub mod identity;
 pub mod limits;
 pub mod log;
 pub mod panics;
+pub mod plugins;
 pub mod signals;
+pub mod terminal;
 
+mod program;
 mod source;
 
+pub use program::Program;
 pub use source::ProcessSource;

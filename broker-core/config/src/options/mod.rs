@@ -5,6 +5,7 @@
 //! Rules: CORE-124 to CORE-127 and the tables of CORE section 15.
 
 mod accounts;
+mod log_format;
 mod permissions;
 mod plugins;
 mod readers;
@@ -19,6 +20,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 pub use accounts::{Account, AccountLimits, GLOBAL_ACCOUNT};
+pub use log_format::LogFormat;
 pub use permissions::{Permissions, ResponsePermission, SubjectRule, SubjectRules};
 pub use plugins::{PluginKind, PluginOptions};
 pub use tls::{CertificateFiles, CipherSuite, Curve, HandshakeFirst, OcspPeer, TlsOptions, TlsVersion};
@@ -42,7 +44,7 @@ const SYSTEM_ACCOUNT: &str = "$SYS";
     inert = [
         "cluster", "gateway", "leafnodes", "leaf", "websocket", "ws", "mqtt", "jetstream", "store_dir",
         "storedir", "default_js_domain", "http", "https", "http_port", "monitor_port", "https_port",
-        "http_base_path", "syslog", "remote_syslog", "prof_port", "prof_block_rate", "max_closed_clients",
+        "http_base_path", "prof_port", "prof_block_rate", "max_closed_clients",
         "write_timeout", "connect_error_reports", "reconnect_error_reports", "ocsp",
         "ocsp_cache", "mappings", "maps", "default_sentinel", "resolver_tls", "resolver_preload",
         "resolver_pinned_accounts", "feature_flags",
@@ -98,6 +100,15 @@ pub struct Config {
     /// Log files to keep, the current one included; 0 for all.
     #[config(alias = ["logfile_max_num"], with = readers::count, kind = "integer", default_doc = "0", option = "LogMaxFiles", spec = "CORE-139")]
     pub log_max_num: u64,
+    /// How log lines look: `text`, the reference's lines, or `json`, one object a line.
+    #[config(default = "text", reload, spec = "Dunlin's own")]
+    pub log_format: LogFormat,
+    /// Log to the machine's syslog. `log_file` and `remote_syslog` win over it.
+    #[config(reload, spec = "CORE-140")]
+    pub syslog: bool,
+    /// Log to a syslog elsewhere: `udp://host:port`, `tcp://host:port` or `unix:///path`. `log_file` wins over it.
+    #[config(reload, spec = "CORE-140")]
+    pub remote_syslog: Option<String>,
     /// File that receives the process id.
     #[config(alias = ["pidfile"], reload, spec = "CORE-135")]
     pub pid_file: Option<String>,

@@ -1,6 +1,6 @@
 //! What the flags do to a configuration: they win over the file (CORE-130).
 
-use dunlin_config::{Authorization, Config, ConfigSection};
+use dunlin_config::{Authorization, Config, ConfigSection, LogFormat};
 
 use super::{CliError, Flags};
 
@@ -45,6 +45,13 @@ impl Flags {
             &mut config.log_size_limit,
             self.log_size_limit.map(unless_negative),
         );
+        // `check` has seen that it names one.
+        set(
+            &mut config.log_format,
+            self.log_format.as_deref().and_then(LogFormat::named),
+        );
+        set(&mut config.syslog, self.syslog);
+        set_text(&mut config.remote_syslog, &self.remote_syslog);
         set(&mut config.logtime, self.logtime);
         set(&mut config.logtime_utc, self.logtime_utc);
         set(

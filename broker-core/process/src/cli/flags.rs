@@ -2,7 +2,7 @@
 
 use std::slice::Iter;
 
-use dunlin_config::Secret;
+use dunlin_config::{LogFormat, Secret};
 
 use super::CliError;
 
@@ -20,6 +20,9 @@ pub struct Flags {
     pub ports_file_dir: Option<String>,
     pub log_file: Option<String>,
     pub log_size_limit: Option<i64>,
+    pub log_format: Option<String>,
+    pub syslog: Option<bool>,
+    pub remote_syslog: Option<String>,
     pub logtime: Option<bool>,
     pub logtime_utc: Option<bool>,
     pub max_traced_msg_len: Option<i64>,
@@ -83,6 +86,11 @@ impl Flags {
         if let Some(&(flag, feature)) = self.unavailable.first() {
             return Err(CliError::NotAvailable { flag, feature });
         }
+        if let Some(name) = &self.log_format
+            && LogFormat::named(name).is_none()
+        {
+            return Err(CliError::NoLogFormat(name.clone()));
+        }
         match self.port {
             Some(port) if !(-1..=65_535).contains(&port) => Err(CliError::NoPort(port)),
             _ => Ok(()),
@@ -119,6 +127,9 @@ fn available(name: &str) -> Option<Slot> {
         "sl" | "signal" => Text(|flags, signal| flags.signal = Some(signal)),
         "l" | "log" => Text(|flags, path| flags.log_file = Some(path)),
         "log_size_limit" => Int(|flags, bytes| flags.log_size_limit = Some(bytes)),
+        "log_format" => Text(|flags, name| flags.log_format = Some(name)),
+        "s" | "syslog" => Bool(|flags, on| flags.syslog = Some(on)),
+        "r" | "remote_syslog" => Text(|flags, url| flags.remote_syslog = Some(url)),
         "T" | "logtime" => Bool(|flags, on| flags.logtime = Some(on)),
         "logtime_utc" => Bool(|flags, on| flags.logtime_utc = Some(on)),
         "max_traced_msg_len" => Int(|flags, bytes| flags.max_traced_msg_len = Some(bytes)),
@@ -151,8 +162,6 @@ fn without_feature(name: &str) -> Option<Slot> {
         "cluster" | "cluster_listen" => {
             Text(|flags, url| flags.ask("cluster", "clustering", !url.is_empty()))
         }
-        "s" | "syslog" => Bool(|flags, on| flags.ask("syslog", "syslog", on)),
-        "r" | "remote_syslog" => Text(|flags, url| flags.ask("remote_syslog", "syslog", !url.is_empty())),
         _ => return None,
     })
 }

@@ -93,6 +93,9 @@ pub enum CliError {
     /// A port that no listener can have; the reference fails once it listens.
     #[error("flag --port: {0} is not a port: 1 to 65535, -1 for any free one, or 0 for the default")]
     NoPort(i64),
+    /// A word that names no form of log lines.
+    #[error("flag --log_format: {} is neither text nor json", quote(.0))]
+    NoLogFormat(String),
     /// A password that protects nothing; the reference starts and lets everybody in.
     #[error("flag --pass: a password needs a user, by --user or in the configuration file")]
     PasswordWithoutUser,

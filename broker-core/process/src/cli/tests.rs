@@ -1,6 +1,6 @@
 //! Tests of the command line as a whole.
 
-use dunlin_config::{Config, MapSource, Secret};
+use dunlin_config::{Config, LogFormat, MapSource, Secret};
 
 use super::*;
 
@@ -202,8 +202,6 @@ fn a_flag_without_its_feature_is_refused_unless_it_switches_off() {
         "--tls",
         "-tlscert x",
         "-routes nats://x:1",
-        "-s",
-        "-r udp://x:1",
         "-js=false -tlsverify",
     ] {
         assert!(
@@ -217,7 +215,6 @@ fn a_flag_without_its_feature_is_refused_unless_it_switches_off() {
         "--tls=false",
         "--cluster=",
         "-routes=",
-        "--syslog=false",
     ] {
         assert!(matches!(parsed(line), Ok(Command::Run(_))), "{line}");
     }
@@ -301,6 +298,29 @@ fn empty_and_zero_give_back_the_default() {
     );
     assert_eq!(config.max_traced_msg_len, 0);
     assert_eq!(applied(file, "-p -1").unwrap().port, -1);
+}
+
+// CORE-130, CORE-138
+#[test]
+fn flags_choose_where_and_how_is_logged() {
+    let config = applied(
+        "syslog: true, remote_syslog: 'udp://x:1'",
+        "-s=false -r= --log_format JSON",
+    )
+    .unwrap();
+    assert_eq!((config.syslog, config.remote_syslog), (false, None));
+    assert_eq!(config.log_format, LogFormat::Json);
+    let config = applied("log_format: json", "-s -r tcp://y:2 --log_format text").unwrap();
+    assert_eq!(
+        (config.syslog, config.remote_syslog.as_deref()),
+        (true, Some("tcp://y:2"))
+    );
+    assert_eq!(config.log_format, LogFormat::Text);
+    check_error(
+        "--log_format xml",
+        "flag --log_format: \"xml\" is neither text nor json",
+        false,
+    );
 }
 
 #[test]

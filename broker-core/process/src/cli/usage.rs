@@ -24,6 +24,9 @@ Server:
 Logging:
     -l, --log <file>                 Log to a file instead of standard error
         --log_size_limit <bytes>     Rotate the log file past this size (default: never)
+        --log_format <text|json>     Lines as text, or one JSON object a line (default: text)
+    -s, --syslog                     Log to the machine's syslog
+    -r, --remote_syslog <url>        Log to a syslog elsewhere: udp://host:port, tcp://host:port or unix:///path
     -T, --logtime                    Begin lines with the time (default: true)
         --logtime_utc                In UTC instead of local time (default: false)
     -D, --debug                      Log what the broker does
@@ -44,8 +47,6 @@ Not available yet (refused):
         --tlscert, --tlskey, --tlscacert <file>
         --cluster, --cluster_listen <url>
         --routes <url, url>          Clusters
-    -s, --syslog                     Log to syslog
-    -r, --remote_syslog <url>        Log to a syslog elsewhere
 
 Without effect yet (accepted):
     -m, --http_port <port>           Monitoring

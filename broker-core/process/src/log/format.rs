@@ -1,4 +1,4 @@
-//! The reference's line: `[pid] 2026/01/31 10:20:30.123456 [INF] text` (CORE-138).
+//! What a line looks like: the reference's, `[pid] 2026/01/31 10:20:30.123456 [INF] text` (CORE-138), or a JSON object.
 
 use std::fmt::Write as _;
 use std::time::SystemTime;
@@ -16,26 +16,96 @@ pub struct LineFormat {
     pub time: bool,
     /// In UTC rather than local time.
     pub utc: bool,
-    /// Levels in colour: for terminals.
-    pub colours: bool,
+    /// What the line is made for.
+    pub style: Style,
+}
+
+/// What lines are made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// Files and pipes.
+    Plain,
+    /// Terminals: levels in colour.
+    Colours,
+    /// Programs that collect logs: `{"time":"2026-01-31T10:20:30.123456Z","pid":7,"level":"info","message":"text"}`,
+    /// with the levels info, warn, error, fatal, debug and trace.
+    Json,
 }
 
 impl LineFormat {
     /// Appends a finished line, with its end. Control characters of `text` are escaped, so that what a stranger sent
     /// can neither begin a line of its own nor steer the terminal; one line feed at the end is dropped, as Go's is.
     pub(super) fn write(&self, out: &mut String, wall: SystemTime, level: Level, text: &str) {
+        if self.style == Style::Json {
+            self.write_text(out, wall, level, text);
+            out.push('\n');
+            return;
+        }
         // Writing to a string cannot fail.
         let _ = write!(out, "[{}] ", self.pid);
         if self.time {
             self.write_time(out, wall);
         }
         let (name, colour) = label(level);
-        let _ = match self.colours {
-            true => write!(out, "[\x1b[{colour}m{name}\x1b[0m] "),
-            false => write!(out, "[{name}] "),
+        let _ = match self.style {
+            Style::Colours => write!(out, "[\x1b[{colour}m{name}\x1b[0m] "),
+            Style::Plain | Style::Json => write!(out, "[{name}] "),
         };
-        push_escaped(out, text.strip_suffix('\n').unwrap_or(text));
+        self.write_text(out, wall, level, text);
         out.push('\n');
+    }
+
+    /// Appends the text alone, escaped, for a log that knows time and level by itself; or the object, if it is JSON.
+    pub(super) fn write_text(&self, out: &mut String, wall: SystemTime, level: Level, text: &str) {
+        let text = text.strip_suffix('\n').unwrap_or(text);
+        if self.style != Style::Json {
+            return push_escaped(out, text);
+        }
+        out.push('{');
+        if self.time {
+            out.push_str("\"time\":\"");
+            self.write_precise_stamp(out, wall);
+            out.push_str("\",");
+        }
+        // Writing to a string cannot fail.
+        let _ = write!(
+            out,
+            "\"pid\":{},\"level\":\"{}\",\"message\":{}}}",
+            self.pid,
+            json_label(level),
+            serde_json::Value::from(text)
+        );
+    }
+
+    /// Appends an RFC 3339 time in whole seconds.
+    pub(super) fn write_stamp(&self, out: &mut String, wall: SystemTime) {
+        self.write_rfc3339(out, wall, "%Y-%m-%dT%H:%M:%S");
+    }
+
+    /// Appends the time as a machine's own syslog has it, always in local time: `Jan  2 15:04:05`.
+    pub(super) fn write_local_stamp(&self, out: &mut String, wall: SystemTime) {
+        let local = Self {
+            utc: false,
+            ..self.clone()
+        };
+        if let Some(time) = local.civil(wall) {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{}", time.strftime("%b %e %H:%M:%S"));
+        }
+    }
+
+    fn write_precise_stamp(&self, out: &mut String, wall: SystemTime) {
+        self.write_rfc3339(out, wall, "%Y-%m-%dT%H:%M:%S.%6f");
+    }
+
+    fn write_rfc3339(&self, out: &mut String, wall: SystemTime, form: &str) {
+        let Some(time) = self.civil(wall) else { return };
+        // Writing to a string cannot fail.
+        let _ = write!(out, "{}", time.strftime(form));
+        let _ = match time.offset().is_zero() {
+            true => write!(out, "Z"),
+            false => write!(out, "{}", time.strftime("%:z")),
+        };
     }
 
     /// `.YYYY.MM.DD.hh.mm.ss.nnnnnnnnn`, what a rotated file's name ends in (CORE-139).
@@ -95,6 +165,17 @@ pub(super) fn label(level: Level) -> (&'static str, &'static str) {
     }
 }
 
+fn json_label(level: Level) -> &'static str {
+    match level {
+        Level::Notice => "info",
+        Level::Debug => "debug",
+        Level::Warning => "warn",
+        Level::Error => "error",
+        Level::Fatal => "fatal",
+        Level::Trace => "trace",
+    }
+}
+
 fn push_escaped(out: &mut String, text: &str) {
     if !text.chars().any(is_unsafe) {
         return out.push_str(text);
@@ -125,13 +206,31 @@ mod tests {
         assert_eq!(line, expected);
     }
 
-    fn format(time: bool, colours: bool) -> LineFormat {
+    fn format(time: bool, style: Style) -> LineFormat {
         LineFormat {
             pid: 7,
             time,
             utc: true,
-            colours,
+            style,
         }
+    }
+
+    // Dunlin's own: what a stranger sent stays inside its string.
+    #[test]
+    fn a_json_line_is_one_object() {
+        check(
+            &format(true, Style::Json),
+            Level::Notice,
+            "say \"a\"\r\n\u{1b}é",
+            "{\"time\":\"2026-01-01T00:00:00.000123Z\",\"pid\":7,\"level\":\"info\",\
+             \"message\":\"say \\\"a\\\"\\r\\n\\u001bé\"}\n",
+        );
+        check(
+            &format(false, Style::Json),
+            Level::Error,
+            "x\n",
+            "{\"pid\":7,\"level\":\"error\",\"message\":\"x\"}\n",
+        );
     }
 
     // CORE-138 [TestStdLoggerNotice, TestStdLoggerDebug, TestStdLoggerTrace]
@@ -146,7 +245,7 @@ mod tests {
             (Level::Trace, "TRC"),
         ] {
             check(
-                &format(false, false),
+                &format(false, Style::Plain),
                 level,
                 "foo",
                 &format!("[7] [{label}] foo\n"),
@@ -158,13 +257,18 @@ mod tests {
     #[test]
     fn the_time_has_microseconds_and_stands_before_the_label() {
         let expected = "[7] 2026/01/01 00:00:00.000123 [INF] foo bar\n";
-        check(&format(true, false), Level::Notice, "foo bar", expected);
+        check(&format(true, Style::Plain), Level::Notice, "foo bar", expected);
     }
 
     // CORE-138 [TestStdLogger]
     #[test]
     fn without_logtime_there_is_no_time() {
-        check(&format(false, false), Level::Notice, "foo", "[7] [INF] foo\n");
+        check(
+            &format(false, Style::Plain),
+            Level::Notice,
+            "foo",
+            "[7] [INF] foo\n",
+        );
     }
 
     // CORE-138 [TestStdLoggerNoticeWithColor]
@@ -178,7 +282,12 @@ mod tests {
             (Level::Fatal, "[\x1b[31mFTL\x1b[0m]"),
             (Level::Trace, "[\x1b[33mTRC\x1b[0m]"),
         ] {
-            check(&format(false, true), level, "foo", &format!("[7] {label} foo\n"));
+            check(
+                &format(false, Style::Colours),
+                level,
+                "foo",
+                &format!("[7] {label} foo\n"),
+            );
         }
     }
 
@@ -186,7 +295,7 @@ mod tests {
     fn what_a_stranger_sent_begins_no_line_and_steers_no_terminal() {
         let text = "a\r\n[7] [FTL] b \x1b[31m\tc";
         check(
-            &format(false, false),
+            &format(false, Style::Plain),
             Level::Error,
             text,
             "[7] [ERR] a\\r\\n[7] [FTL] b \\u{1b}[31m\tc\n",
@@ -195,7 +304,12 @@ mod tests {
 
     #[test]
     fn a_line_feed_at_the_end_of_the_text_is_not_doubled() {
-        check(&format(false, false), Level::Error, "two\n", "[7] [ERR] two\n");
+        check(
+            &format(false, Style::Plain),
+            Level::Error,
+            "two\n",
+            "[7] [ERR] two\n",
+        );
     }
 
     // CORE-138: with a zone of its own by its name, whatever the machine's zone is.
@@ -203,7 +317,7 @@ mod tests {
     fn local_time_follows_the_zone() {
         let local = LineFormat {
             utc: false,
-            ..format(true, false)
+            ..format(true, Style::Plain)
         };
         let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
         let offset = TimeZone::system().to_offset(Timestamp::try_from(wall).unwrap());
@@ -223,7 +337,7 @@ mod tests {
     fn the_backup_suffix_is_the_time_in_nanoseconds() {
         let wall = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_767_225_600_000_000_042);
         assert_eq!(
-            format(true, false).backup_suffix(wall),
+            format(true, Style::Plain).backup_suffix(wall),
             ".2026.01.01.00.00.00.000000042"
         );
     }

@@ -2,12 +2,13 @@
 //!
 //! A line is handed over through a bounded queue and never waits for the disk or the terminal: when they do not keep
 //! up, lines are dropped, counted, and the count is logged. Only [`Log::flush`], [`Log::close`] and fatal lines wait,
-//! for a bounded time. Rules: CORE-138, CORE-139, CORE-P1.
+//! for a bounded time. Rules: CORE-138 to CORE-140, CORE-P1.
 
 mod file;
 mod format;
 mod memory;
 mod queue;
+mod syslog;
 mod writer;
 
 #[cfg(test)]
@@ -20,13 +21,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::{Clock, Disk, Level, LogSink};
-use dunlin_config::Config;
+use dunlin_config::{Config, LogFormat, quote};
 
-pub use format::LineFormat;
+pub use format::{LineFormat, Style};
 pub use memory::{MemorySink, memory_sink};
 
+use crate::program::executable;
 use file::LogFile;
 use queue::{Line, Order, Queue};
+use syslog::{Place, Syslog};
 use writer::{Output, Writer};
 
 /// How long a flush waits for the writer: longer than a disk's hiccup, shorter than a service manager's patience.
@@ -46,6 +49,18 @@ pub enum Target {
         /// Files to keep, the current one included; 0 for all.
         max_files: u64,
     },
+    /// The machine's syslog, as facility daemon.
+    Syslog {
+        /// Marks the messages.
+        tag: String,
+    },
+    /// A syslog elsewhere.
+    RemoteSyslog {
+        /// `udp://host:port`, `tcp://host:port` or `unix:///path`.
+        url: String,
+        /// Marks the messages.
+        tag: String,
+    },
 }
 
 /// Why there is no log. `Display` is the reference's text, without its time.
@@ -54,6 +69,12 @@ pub enum LogError {
     /// The file cannot be opened.
     #[error("error opening file: {0}")]
     Open(String),
+    /// The URL of a syslog elsewhere has another scheme than udp, tcp and unix.
+    #[error("{0}")]
+    Network(String),
+    /// No syslog answers.
+    #[error("error connecting to syslog: {}", quote(.0))]
+    Syslog(String),
     /// The system gives no thread.
     #[error("can't start the log's writer: {0}")]
     Thread(io::Error),
@@ -67,14 +88,21 @@ pub struct Log {
 }
 
 impl Target {
-    /// Where `config` wants lines: `log_file`, else standard error (CORE-138).
+    /// Where `config` wants lines: `log_file`, else `remote_syslog`, else `syslog`, else standard error (CORE-138).
+    /// Syslog messages are marked with the name that this process was started by.
     pub fn of(config: &Config) -> Self {
-        match config.log_file.as_deref().filter(|path| !path.is_empty()) {
-            Some(path) => Self::File {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        if let Some(path) = given(&config.log_file) {
+            return Self::File {
                 path: PathBuf::from(path),
                 size_limit: config.log_size_limit,
                 max_files: config.log_max_num,
-            },
+            };
+        }
+        let tag = executable();
+        match given(&config.remote_syslog) {
+            Some(url) => Self::RemoteSyslog { url, tag },
+            None if config.syslog => Self::Syslog { tag },
             None => Self::Stderr,
         }
     }
@@ -167,13 +195,17 @@ impl fmt::Debug for Log {
 }
 
 impl LineFormat {
-    /// What `config` wants for this process; in colour where `target` is standard error and that is a terminal.
+    /// What `config` wants for this process; text is in colour where `target` is standard error and that is a terminal.
     pub fn of(config: &Config, target: &Target) -> Self {
         Self {
             pid: std::process::id(),
             time: config.logtime,
             utc: config.logtime_utc,
-            colours: *target == Target::Stderr && io::stderr().is_terminal(),
+            style: match config.log_format {
+                LogFormat::Json => Style::Json,
+                LogFormat::Text if *target == Target::Stderr && io::stderr().is_terminal() => Style::Colours,
+                LogFormat::Text => Style::Plain,
+            },
         }
     }
 }
@@ -189,5 +221,13 @@ fn output(target: Target, disk: &Arc<dyn Disk>) -> Result<Output, LogError> {
             let file = LogFile::open(disk.clone(), path, size_limit, max_files).map_err(LogError::Open)?;
             Ok(Output::File(file))
         }
+        Target::Syslog { tag } => syslog(Place::local(), tag),
+        Target::RemoteSyslog { url, tag } => syslog(Place::parse(&url).map_err(LogError::Network)?, tag),
     }
+}
+
+fn syslog(place: Place, tag: String) -> Result<Output, LogError> {
+    Syslog::connect(place, tag)
+        .map(Output::Syslog)
+        .map_err(LogError::Syslog)
 }

@@ -26,7 +26,7 @@ const FORMAT: LineFormat = LineFormat {
     pid: 7,
     time: false,
     utc: true,
-    colours: false,
+    style: Style::Plain,
 };
 
 fn file(size_limit: u64, max_files: u64) -> Target {

@@ -8,6 +8,7 @@ use dunlin_api::Level;
 use super::file::LogFile;
 use super::format::LineFormat;
 use super::queue::{Batch, Line, Order, Queue};
+use super::syslog::Syslog;
 
 /// Bytes that are gathered before they are written.
 const GATHER: usize = 64 << 10;
@@ -16,6 +17,7 @@ const GATHER: usize = 64 << 10;
 pub(super) enum Output {
     Console(Box<dyn Write + Send>),
     File(LogFile),
+    Syslog(Syslog),
 }
 
 /// The state of the writer's thread.
@@ -78,10 +80,16 @@ impl Writer {
     }
 
     fn line(&mut self, level: Level, text: &str) {
+        if let Output::Syslog(syslog) = &mut self.output {
+            // Each line is a message of its own.
+            let sent = syslog.send(&self.format, self.wall, level, text);
+            self.lost += u64::from(sent.is_err());
+            return;
+        }
         self.format.write(&mut self.gathered, self.wall, level, text);
         self.lines += 1;
         let full = match &self.output {
-            Output::Console(_) => false,
+            Output::Console(_) | Output::Syslog(_) => false,
             Output::File(file) => file.is_past_limit_with(self.gathered.len()),
         };
         if full || self.gathered.len() >= GATHER {
@@ -99,6 +107,8 @@ impl Writer {
                 .write_all(self.gathered.as_bytes())
                 .and_then(|()| console.flush()),
             Output::File(file) => file.write(&self.gathered, &self.format, self.wall),
+            // Nothing is gathered for it, but for what a change of outputs left.
+            Output::Syslog(_) => Ok(()),
         };
         if result.is_err() {
             self.lost += self.lines;
@@ -121,7 +131,7 @@ impl Writer {
 
     fn reopen(&mut self) -> (Level, String) {
         match &mut self.output {
-            Output::Console(_) => (
+            Output::Console(_) | Output::Syslog(_) => (
                 Level::Notice,
                 "File log re-open ignored, not a file logger".to_owned(),
             ),
