@@ -14,12 +14,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dunlin_api::{Env, Socket, readable};
+use dunlin_api::{Env, Socket, readable, system_error};
 
 pub use decoder::{Decoder, Header};
 pub use error::ProxyError;
-
-use crate::system_error;
 
 /// How long the first bytes of a connection may take, and then the whole header (CORE-88).
 const WAIT: Duration = Duration::from_secs(5);
@@ -73,7 +71,7 @@ pub async fn receive(stream: &dyn Socket, env: &Env, early: Vec<u8>) -> Result<R
             Some(Ok(more)) if !more.is_empty() => bytes = more,
             // In the first wait the reference takes whatever ends it for the end of the stream.
             Some(Err(error)) if is_late => {
-                return Err(decoder.unfinished(&place(stream, "read: ", &system_error::text(&error))));
+                return Err(decoder.unfinished(&place(stream, "read: ", &system_error::reason(&error))));
             }
             Some(_) => return Err(decoder.cut_short()),
             None if is_late => return Err(decoder.unfinished(&place(stream, "", "i/o timeout"))),
