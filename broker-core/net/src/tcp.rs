@@ -3,7 +3,7 @@
 //! An accepted connection belongs to no runtime until the shard that it was given to opens it. Errors read as the
 //! reference prints them. Knows neither TLS nor a protocol. Rules: CORE-1.
 
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use async_trait::async_trait;
 use dunlin_api::{Acceptor, ByteStream, Incoming, Network, Socket, system_error};
 use socket2::{Domain, Protocol, SockRef, Type};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 
 /// Connections that the system may hold until they are accepted.
@@ -214,13 +215,27 @@ struct TcpSocket {
     peer: SocketAddr,
 }
 
+/// Whether a read that does not fill its buffer has emptied the socket, so that whatever comes later is announced
+/// anew. Then the runtime is told at once that nothing is left: a read that finds nothing is a system call per message
+/// for a client with one request in flight. Windows announces only after a read that would block.
+const READS_DRAIN: bool = cfg!(unix);
+
 impl Socket for TcpSocket {
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_read_ready(cx)
     }
 
     fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.stream.try_read(buffer)
+        let mut drained = None;
+        let result = self.stream.try_io(Interest::READABLE, || {
+            let count = (&*SockRef::from(&self.stream)).read(buffer)?;
+            if READS_DRAIN && count > 0 && count < buffer.len() {
+                drained = Some(count);
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(count)
+        });
+        drained.map_or(result, Ok)
     }
 
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -228,7 +243,10 @@ impl Socket for TcpSocket {
     }
 
     fn try_write_vectored(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.stream.try_write_vectored(parts)
+        match parts {
+            [part] => self.stream.try_write(part),
+            _ => self.stream.try_write_vectored(parts),
+        }
     }
 
     fn shutdown(&self) {
