@@ -16,6 +16,7 @@ mod csv;
 mod differ;
 mod docs;
 mod features;
+mod fuzz;
 mod output;
 mod parity;
 mod project;
@@ -71,6 +72,11 @@ const COMMANDS: &[Command] = &[
         name: "bench",
         help: "what Dunlin costs compared with the reference; --help",
         run: bench::run,
+    },
+    Command {
+        name: "fuzz",
+        help: "runs the fuzz targets and prints figures: [TARGET..] [--minutes N]; --help",
+        run: fuzz::run,
     },
 ];
 
