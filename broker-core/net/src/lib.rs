@@ -2,7 +2,8 @@
 //!
 //! [`TcpNetwork`] is the machine's network, [`sim`] one in memory for tests; both stand behind `dunlin_api::Network`.
 //! [`serve`] binds a listener's endpoints, places each accepted connection on a shard and runs its session there.
-//! [`output`] writes what sessions are to be told. [`proxy`] reads whom a load balancer speaks for. Knows no protocol of
+//! [`output`] writes what sessions are to be told. [`WaitingRoom`] bounds the
+//! connections that have not logged in, [`proxy`] reads whom a load balancer speaks for. Knows no protocol of
 //! clients.
 
 pub mod output;
@@ -13,6 +14,8 @@ mod accept;
 mod tcp;
 #[cfg(test)]
 mod test_streams;
+mod waiting;
 
 pub use accept::{Serving, serve};
 pub use tcp::TcpNetwork;
+pub use waiting::{Seat, WaitingRoom};

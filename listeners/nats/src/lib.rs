@@ -23,6 +23,7 @@ use async_trait::async_trait;
 use dunlin_api::{
     Broker, Component, Connection, Endpoint, Env, Listener, NoOptions, Plugin, PluginError, Setup,
 };
+use dunlin_net::WaitingRoom;
 
 /// The plugin.
 pub fn plugin() -> Plugin {
@@ -36,6 +37,7 @@ pub struct NatsListener {
     bound: OnceLock<SocketAddr>,
     env: Env,
     proxy_protocol: bool,
+    room: Arc<WaitingRoom>,
 }
 
 impl Component for NatsListener {
@@ -51,6 +53,7 @@ impl Component for NatsListener {
             bound: OnceLock::new(),
             env: setup.env.clone(),
             proxy_protocol: setup.config.proxy_protocol,
+            room: Arc::default(),
         })
     }
 }
@@ -72,6 +75,6 @@ impl Listener for NatsListener {
 
     async fn session(&self, connection: Connection, broker: &Broker) {
         let port = self.bound.get().map_or(self.endpoint.port, SocketAddr::port);
-        session::run(connection, broker, &self.host, port).await;
+        session::run(connection, broker, &self.host, port, &self.room).await;
     }
 }

@@ -11,6 +11,7 @@ use crate::session::{Alarm, Client};
 impl Client {
     /// Asks the provider, and opens the session that it grants. On refusal the client is told and closed.
     pub(crate) async fn log_in(&mut self) -> Result<(), CloseReason> {
+        self.seat = None;
         let attempt = self.attempt();
         let auth = self.broker.auth();
         let Some(decision) = self

@@ -11,6 +11,7 @@ use dunlin_api::{
     Sleep, readable,
 };
 use dunlin_net::output::Output;
+use dunlin_net::{Seat, WaitingRoom};
 use dunlin_wire::Connect;
 use dunlin_wire::client::{Decoder, DecoderLimits, write};
 
@@ -30,6 +31,9 @@ const COPIED_CARRY: usize = 32 * 1024;
 
 /// Rest of an unfinished frame that an idle connection may keep without giving its memory back.
 const KEPT_CARRY: usize = 4096;
+
+/// Most bytes of one read before login.
+const STRANGER_READ: usize = 8 * 1024;
 
 /// Random bytes of a nonce (CORE-14).
 const NONCE_BYTES: usize = 11;
@@ -51,6 +55,8 @@ pub(crate) struct Client {
     pub(crate) connect: Box<Connect>,
     pub(crate) decoder: Decoder,
     pub(crate) session: Option<Session>,
+    /// Until it has said who it is.
+    pub(crate) seat: Option<Seat>,
     pub(crate) account: String,
     pub(crate) is_system: bool,
     pub(crate) has_connected: bool,
@@ -85,8 +91,16 @@ impl Alarm {
 }
 
 /// Serves a client until it leaves or must go.
-pub(crate) async fn run(connection: Connection, broker: &Broker, host: &Arc<str>, port: u16) {
+pub(crate) async fn run(
+    connection: Connection,
+    broker: &Broker,
+    host: &Arc<str>,
+    port: u16,
+    room: &Arc<WaitingRoom>,
+) {
     let mut client = Client::new(connection, broker, host, port);
+    let most = client.settings.pending_logins;
+    client.seat = Some(room.enter(client.control.clone(), most, &client.env));
     let reason = client.serve().await;
     client.output.close(reason);
     let reason = client.output.close_reason().unwrap_or(reason);
@@ -149,6 +163,7 @@ impl Client {
             connect: Box::new(Connect::before_login()),
             decoder: Decoder::new(limits),
             session: None,
+            seat: None,
             account: String::new(),
             is_system: false,
             has_connected: false,
@@ -297,6 +312,12 @@ impl Client {
                 (0, missing.max(COPIED_CARRY))
             } else {
                 (carry.len(), usize::MAX)
+            };
+            // A stranger's bytes may have to wait for a login, and are kept then.
+            let wanted = if self.session.is_none() {
+                wanted.min(STRANGER_READ)
+            } else {
+                wanted
             };
             let room = scratch.room().min(wanted);
             let (front, free) = scratch.buffer.split_at_mut(kept);

@@ -20,6 +20,7 @@ pub(crate) struct Settings {
     pub(crate) output: OutputLimits,
     pub(crate) max_payload: i64,
     pub(crate) proxy_protocol: bool,
+    pub(crate) pending_logins: usize,
 }
 
 impl Settings {
@@ -40,6 +41,7 @@ impl Settings {
             },
             max_payload: i64::from(config.max_payload),
             proxy_protocol: config.proxy_protocol,
+            pending_logins: to_usize(config.pending_logins()),
         }
     }
 }

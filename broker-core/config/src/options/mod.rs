@@ -127,6 +127,10 @@ pub struct Config {
     /// Most client connections; 0 refuses all.
     #[config(default = 65_536, with = readers::connections, kind = "integer", alias = ["max_conn"], reload, spec = "CORE section 15")]
     pub max_connections: u32,
+    /// Most connections of a listener that may wait for their login; beyond it the one that has waited longest is
+    /// closed. 0: a quarter of `max_connections`, at least 64. Not a key of the reference.
+    #[config(with = readers::count32, kind = "integer", default_doc = "0", reload)]
+    pub max_pending_logins: u32,
     /// Most subscriptions of one connection; 0 for no limit.
     #[config(with = readers::count32, kind = "integer", default_doc = "0", alias = ["max_subs"], option = "MaxSubs", spec = "CORE section 15")]
     pub max_subscriptions: u32,
@@ -212,6 +216,15 @@ impl Config {
             .iter()
             .flat_map(|account| account.users.iter().map(|user| (account.name.as_str(), user)));
         global.map(|user| (GLOBAL_ACCOUNT, user)).chain(others)
+    }
+
+    /// How many connections of a listener may wait for their login, the default worked out.
+    pub fn pending_logins(&self) -> u32 {
+        const LEAST: u32 = 64;
+        match self.max_pending_logins {
+            0 => (self.max_connections / 4).max(LEAST),
+            given => given,
+        }
     }
 
     /// How long a connection may take to log in: 2 seconds unless the file says otherwise (AUTH-11).
