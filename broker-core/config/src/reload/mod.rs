@@ -92,6 +92,7 @@ const ORDER: &[&str] = &[
     "logtime",
     "logtime_utc",
     "max_connections",
+    "max_pending_logins",
     "max_subscriptions",
     "max_sub_tokens",
     "users.nkey",
