@@ -138,7 +138,7 @@ impl Server {
             listener.drain().await;
         }
         self.router.stop();
-        self.router.close_sessions(CloseReason::ServerShutdown);
+        self.router.close_connections(CloseReason::ServerShutdown);
         for (_, serving) in &self.listeners {
             serving.end_sessions(SESSION_GRACE).await;
         }
@@ -161,7 +161,9 @@ impl Server {
         for (_, serving) in &self.listeners {
             serving.close().await;
         }
-        self.router.announce_lame_duck();
+        for (_, control) in self.router.controls() {
+            control.announce_lame_duck();
+        }
     }
 }
 

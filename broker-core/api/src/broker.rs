@@ -1,12 +1,12 @@
 //! The broker as a plugin sees it: log in, open a session, publish, subscribe.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use dunlin_config::Config;
 use dunlin_subject::{AccountName, QueueName, Sid, Subject};
 
 use crate::auth::{AuthProvider, Login};
+use crate::connection::{Admission, ConnectionStatus, SessionControl};
 use crate::env::Env;
 use crate::message::{Deliver, Message};
 use crate::shard::Turn;
@@ -132,50 +132,25 @@ impl Broker {
             id: self.0.internal_id(),
             login: Login::into_account(account),
             receiver,
-            control: Arc::new(Uncontrolled),
+            control: Arc::new(Internal(name)),
             flags: SessionFlags::default(),
-            about: SessionAbout {
-                kind: name,
-                ..SessionAbout::default()
-            },
         })
     }
 }
 
 /// A session that nobody can close from outside.
-struct Uncontrolled;
+struct Internal(&'static str);
 
-impl SessionControl for Uncontrolled {
+impl SessionControl for Internal {
     fn close(&self, _: CloseReason) {}
+
     fn announce_lame_duck(&self) {}
-}
 
-/// A connection's id and its place in the count of connections.
-pub struct Admission {
-    id: u64,
-    over_limit: bool,
-    /// Taken back when the connection ends.
-    _count: Option<Box<dyn Send + Sync>>,
-}
-
-impl Admission {
-    /// An admission whose `count` is dropped with it.
-    pub fn new(id: u64, over_limit: bool, count: Option<Box<dyn Send + Sync>>) -> Self {
-        Self {
-            id,
-            over_limit,
-            _count: count,
+    fn status(&self) -> ConnectionStatus {
+        ConnectionStatus {
+            kind: self.0,
+            ..ConnectionStatus::default()
         }
-    }
-
-    /// The connection's id: 1 for the first since start, shared by all kinds (CORE-2).
-    pub fn id(&self) -> u64 {
-        self.id
-    }
-
-    /// Whether `max_connections` is exceeded by it.
-    pub fn is_over_limit(&self) -> bool {
-        self.over_limit
     }
 }
 
@@ -191,8 +166,6 @@ pub struct SessionRequest {
     pub control: Arc<dyn SessionControl>,
     /// How it wants to be served.
     pub flags: SessionFlags,
-    /// What monitoring shows.
-    pub about: SessionAbout,
 }
 
 /// How a session wants to be served; a client may change its mind.
@@ -213,36 +186,6 @@ impl Default for SessionFlags {
             no_responders: false,
             acknowledge: false,
         }
-    }
-}
-
-/// What a connection says about itself, for logs and monitoring.
-#[derive(Clone, Debug, Default)]
-pub struct SessionAbout {
-    /// Kind of connection, e.g. `Client`.
-    pub kind: &'static str,
-    /// The peer.
-    pub peer: Option<SocketAddr>,
-    /// The client's own name.
-    pub name: String,
-    /// Its language.
-    pub lang: String,
-    /// Its version.
-    pub version: String,
-}
-
-/// The broker's way to a connection. Calls only leave a note; the session acts on it.
-pub trait SessionControl: Send + Sync + 'static {
-    /// Ends the connection with `reason`; the first reason wins (CORE-50).
-    fn close(&self, reason: CloseReason);
-
-    /// Tells the client that this server is about to go (CORE-84).
-    fn announce_lame_duck(&self);
-
-    /// Tells the client that a change of its permissions has ended a subscription (AUTH-215). A protocol without a
-    /// word for it says nothing.
-    fn subscription_forbidden(&self, subject: Subject<'_>, queue: Option<&QueueName>, sid: &Sid) {
-        let _ = (subject, queue, sid);
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod auth;
 mod broker;
+mod connection;
 mod env;
 pub mod fault;
 mod listener;
@@ -22,9 +23,10 @@ pub use auth::{
     SessionLimits, TlsPeer,
 };
 pub use broker::{
-    Admission, Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Refused, ServerIdentity, Session,
-    SessionAbout, SessionControl, SessionCore, SessionFlags, SessionRequest, SubscribeError,
+    Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Refused, ServerIdentity, Session,
+    SessionCore, SessionFlags, SessionRequest, SubscribeError,
 };
+pub use connection::{Admission, AdmissionPlace, ConnectionLog, ConnectionStatus, SessionControl};
 pub use dunlin_config::{self as config, Permissions, PluginKind, Secret};
 pub use dunlin_subject::{AccountName, Filter, FilterBuf, QueueName, Sid, Subject, SubjectBuf};
 pub use env::*;

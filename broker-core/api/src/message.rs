@@ -109,6 +109,11 @@ pub trait Deliver: Send + Sync + 'static {
     fn accepted(&self, turn: &mut Turn) {
         let _ = turn;
     }
+
+    /// A subscription has ended: by the client's word, with its last message, or with its session. For traces.
+    fn ended(&self, sid: &Sid) {
+        let _ = sid;
+    }
 }
 
 /// How many messages a subscription may get, and how many it got (CORE-42 to CORE-44).
@@ -146,6 +151,11 @@ impl Quota {
     /// Sets the total after which the subscription ends.
     pub fn set_limit(&self, limit: u64) {
         self.limit.store(limit, Relaxed);
+    }
+
+    /// The total after which the subscription ends; 0 for never.
+    pub fn limit(&self) -> u64 {
+        self.limit.load(Relaxed)
     }
 
     /// Whether the limit is reached.

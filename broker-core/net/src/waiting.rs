@@ -97,7 +97,7 @@ impl Drop for Seat {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
-    use dunlin_api::Logger;
+    use dunlin_api::{ConnectionStatus, Logger};
 
     use super::*;
     use crate::sim::{SimWorld, sim_env};
@@ -112,6 +112,10 @@ mod tests {
         }
 
         fn announce_lame_duck(&self) {}
+
+        fn status(&self) -> ConnectionStatus {
+            ConnectionStatus::default()
+        }
     }
 
     fn env() -> Env {

@@ -66,8 +66,8 @@ impl Account {
         self.members.lock().insert(member.id, member.clone());
     }
 
-    /// Withdraws a member with all its subscriptions as one batch (CORE-51).
-    pub(crate) fn remove_member(&self, member: &Arc<Member>) {
+    /// Withdraws a member with all its subscriptions as one batch (CORE-51), and returns them.
+    pub(crate) fn remove_member(&self, member: &Arc<Member>) -> Vec<Arc<Subscription>> {
         self.members.lock().remove(&member.id);
         self.connections.fetch_sub(1, Relaxed);
         let subscriptions: Vec<_> = member.subscriptions.lock().drain().map(|(_, sub)| sub).collect();
@@ -85,6 +85,7 @@ impl Account {
             }
         }
         self.past_traffic.add(member.traffic.read());
+        subscriptions
     }
 
     pub(crate) fn members(&self) -> Vec<Arc<Member>> {

@@ -5,10 +5,12 @@
 //! run of messages costs one cached lookup and one append per receiver, and allocates nothing.
 //!
 //! Locks, none of which is held while another is taken (the rebuild of an index after a panic excepted): an
-//! account's interest, its members, a member's subscriptions. There is no server-wide lock on the path.
+//! account's interest, its members, a member's subscriptions, the list of connections. There is no server-wide lock on
+//! the path.
 
 mod account;
 mod cache;
+mod connections;
 mod deliver;
 mod grants;
 mod member;
@@ -16,5 +18,6 @@ mod permissions;
 mod router;
 mod session;
 
+pub use connections::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
 pub use member::Traffic;
-pub use router::{Router, SessionSummary, Totals};
+pub use router::{Router, Totals};

@@ -4,11 +4,12 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
-use dunlin_api::{Deliver, FilterBuf, QueueName, Quota, SessionAbout, SessionControl, Sid, Subject};
+use dunlin_api::{Deliver, FilterBuf, QueueName, Quota, SessionControl, Sid, Subject};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::account::Account;
+use crate::connections::SubscriptionRecord;
 use crate::grants::Grants;
 use crate::permissions::Rules;
 
@@ -26,7 +27,6 @@ pub(crate) struct Member {
     pub(crate) grants: Option<Mutex<Grants>>,
     pub(crate) subscriptions: Mutex<SubscriptionMap>,
     pub(crate) traffic: TrafficCells,
-    pub(crate) about: SessionAbout,
 }
 
 /// Messages and bytes of a session, payload with headers (CORE-64).
@@ -49,6 +49,19 @@ pub struct Traffic {
     pub out_messages: u64,
     /// Their bytes, headers included.
     pub out_bytes: u64,
+}
+
+impl Traffic {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            in_messages: self.in_messages + other.in_messages,
+            in_bytes: self.in_bytes + other.in_bytes,
+            out_messages: self.out_messages + other.out_messages,
+            out_bytes: self.out_bytes + other.out_bytes,
+        }
+    }
 }
 
 impl TrafficCells {
@@ -103,6 +116,19 @@ impl Subscription {
             .rules
             .as_ref()
             .is_none_or(|rules| rules.may_deliver(subject, self.queue.as_ref()))
+    }
+}
+
+impl Subscription {
+    /// What monitoring shows of it.
+    pub(crate) fn record(&self) -> SubscriptionRecord {
+        SubscriptionRecord {
+            filter: self.filter.clone(),
+            queue: self.queue.clone(),
+            sid: self.sid.clone(),
+            delivered: self.quota.delivered(),
+            max: self.quota.limit(),
+        }
     }
 }
 

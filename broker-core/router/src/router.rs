@@ -1,12 +1,11 @@
 //! The router: accounts by name, connections by number, and the way from a login to a session.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 use arc_swap::ArcSwap;
 use dunlin_api::{
     AccountName, Admission, AuthProvider, BrokerCore, CloseReason, Env, OpenError, ServerIdentity, Session,
-    SessionAbout, SessionLimits, SessionRequest,
+    SessionControl, SessionLimits, SessionRequest,
 };
 use dunlin_config::{Config, GLOBAL_ACCOUNT};
 use hashbrown::HashMap;
@@ -14,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::account::{Account, AccountLimits};
 use crate::cache::RouteCache;
+use crate::connections::{ClosedConnection, ConnectionRecord, Connections};
 use crate::deliver::Origin;
 use crate::member::{Member, Traffic, TrafficCells};
 use crate::permissions::Rules;
@@ -22,7 +22,6 @@ use crate::session::{EffectiveLimits, RouterSession};
 /// What sessions share.
 pub(crate) struct Shared {
     pub(crate) env: Env,
-    is_stopping: AtomicBool,
 }
 
 /// The heart of the broker. See the crate's page.
@@ -32,8 +31,7 @@ pub struct Router {
     config: ArcSwap<Config>,
     auth: RwLock<Arc<dyn AuthProvider>>,
     accounts: RwLock<HashMap<AccountName, Arc<Account>, foldhash::fast::RandomState>>,
-    next_id: AtomicU64,
-    connections: Arc<AtomicUsize>,
+    connections: Arc<Connections>,
     hash_seed: u64,
 }
 
@@ -48,35 +46,16 @@ pub struct Totals {
     pub traffic: Traffic,
 }
 
-/// One open session, for people and tests.
-#[derive(Clone, Debug)]
-pub struct SessionSummary {
-    /// Its connection's id.
-    pub id: u64,
-    /// Where it lives.
-    pub account: AccountName,
-    /// What it says about itself.
-    pub about: SessionAbout,
-    /// Its subscriptions.
-    pub subscriptions: usize,
-    /// What it published and was delivered.
-    pub traffic: Traffic,
-}
-
 impl Router {
     /// A router with the accounts of the configuration: the global one, the system account, and those it lists.
     pub fn new(env: Env, identity: ServerIdentity, config: Arc<Config>, auth: Arc<dyn AuthProvider>) -> Self {
         let router = Self {
-            shared: Arc::new(Shared {
-                env: env.clone(),
-                is_stopping: AtomicBool::new(false),
-            }),
+            shared: Arc::new(Shared { env: env.clone() }),
             identity,
             config: ArcSwap::new(config.clone()),
             auth: RwLock::new(auth),
             accounts: RwLock::default(),
-            next_id: AtomicU64::new(1),
-            connections: Arc::default(),
+            connections: Connections::new(env.clone(), config.max_closed_clients as usize),
             hash_seed: env.rng().bits(),
         };
         router.add_accounts(&config);
@@ -111,25 +90,34 @@ impl Router {
 
     /// Takes no new sessions from here on.
     pub fn stop(&self) {
-        self.shared.is_stopping.store(true, Relaxed);
+        self.connections.stop();
     }
 
-    /// Asks every session to end (CORE-50).
-    pub fn close_sessions(&self, reason: CloseReason) {
-        for account in self.all_accounts() {
-            for member in account.members() {
-                member.control.close(reason);
-            }
+    /// Asks every connection to end, logged in or not (CORE-50).
+    pub fn close_connections(&self, reason: CloseReason) {
+        for (_, control) in self.connections.controls() {
+            control.close(reason);
         }
     }
 
-    /// Tells every client that this server is about to go (CORE-84).
-    pub fn announce_lame_duck(&self) {
-        for account in self.all_accounts() {
-            for member in account.members() {
-                member.control.announce_lame_duck();
-            }
-        }
+    /// The ways to all connections, by id, in no order: for a lame duck, which closes them one by one.
+    pub fn controls(&self) -> Vec<(u64, Arc<dyn SessionControl>)> {
+        self.connections.controls()
+    }
+
+    /// Every open connection, logged in or not, in no order. Visits each.
+    pub fn connections(&self) -> Vec<ConnectionRecord> {
+        self.connections.open()
+    }
+
+    /// The last connections that have closed, oldest first: as many as `max_closed_clients` says. Copies them.
+    pub fn closed_connections(&self) -> Vec<ClosedConnection> {
+        self.connections.closed()
+    }
+
+    /// How many connections have closed since start.
+    pub fn closed_total(&self) -> u64 {
+        self.connections.closed_total()
     }
 
     /// Numbers of the whole broker. Visits every session.
@@ -141,27 +129,10 @@ impl Router {
             subscriptions += account.subscription_count();
         }
         Totals {
-            connections: self.connections.load(Relaxed),
+            connections: self.connections.count(),
             subscriptions,
             traffic: sum.read(),
         }
-    }
-
-    /// Every open session, in no order.
-    pub fn sessions(&self) -> Vec<SessionSummary> {
-        let members = self
-            .all_accounts()
-            .into_iter()
-            .flat_map(|account| account.members());
-        members
-            .map(|member| SessionSummary {
-                id: member.id,
-                account: member.account.name.clone(),
-                about: member.about.clone(),
-                subscriptions: member.subscriptions.lock().len(),
-                traffic: member.traffic.read(),
-            })
-            .collect()
     }
 
     fn all_accounts(&self) -> Vec<Arc<Account>> {
@@ -187,7 +158,6 @@ impl Router {
             grants,
             subscriptions: Mutex::default(),
             traffic: TrafficCells::default(),
-            about: request.about,
         }
     }
 
@@ -237,22 +207,16 @@ impl BrokerCore for Router {
     }
 
     fn admit(&self) -> Admission {
-        let id = self.next_id.fetch_add(1, Relaxed);
         let limit = usize::try_from(self.config.load().max_connections).unwrap_or(0);
-        let count = self.connections.fetch_add(1, Relaxed) + 1;
-        Admission::new(
-            id,
-            count > limit,
-            Some(Box::new(Counted(self.connections.clone()))),
-        )
+        self.connections.admit(limit)
     }
 
     fn internal_id(&self) -> u64 {
-        self.next_id.fetch_add(1, Relaxed)
+        self.connections.next_id()
     }
 
     fn open(&self, request: SessionRequest) -> Result<Session, OpenError> {
-        if self.shared.is_stopping.load(Relaxed) {
+        if self.connections.is_stopping() {
             return Err(OpenError::ShuttingDown);
         }
         let name = &request.login.account;
@@ -263,10 +227,15 @@ impl BrokerCore for Router {
         }
         let limits = self.effective_limits(request.login.limits, &account);
         let flags = request.flags;
+        let entry = self.connections.find(request.id);
         let member = Arc::new(self.member(request, account.clone()));
         account.add_member(&member);
+        if let Some(entry) = &entry {
+            entry.enter(&member);
+        }
         Ok(Session::new(Box::new(RouterSession {
             shared: self.shared.clone(),
+            entry,
             origin: Origin { id: member.id, flags },
             limits,
             member,
@@ -274,15 +243,6 @@ impl BrokerCore for Router {
             rng: self.shared.env.rng(),
             exhausted: Vec::new(),
         })))
-    }
-}
-
-/// One connection in the count.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
     }
 }
 

@@ -11,6 +11,7 @@ use dunlin_subject::matches;
 use parking_lot::Mutex;
 
 use crate::cache::RouteCache;
+use crate::connections::Entry;
 use crate::deliver::{Origin, Walk};
 use crate::grants::Grants;
 use crate::member::{Member, Subscription};
@@ -26,6 +27,8 @@ pub(crate) struct EffectiveLimits {
 
 pub(crate) struct RouterSession {
     pub(crate) shared: Arc<Shared>,
+    /// Its connection; `None` for sessions of the broker's own.
+    pub(crate) entry: Option<Arc<Entry>>,
     pub(crate) member: Arc<Member>,
     pub(crate) origin: Origin,
     pub(crate) limits: EffectiveLimits,
@@ -170,7 +173,13 @@ impl RouterSession {
 
 impl Drop for RouterSession {
     fn drop(&mut self) {
-        self.member.account.remove_member(&self.member);
+        let subscriptions = self.member.account.remove_member(&self.member);
+        if let Some(entry) = &self.entry {
+            entry.leave(&self.member, &subscriptions);
+        }
+        for subscription in &subscriptions {
+            self.member.receiver.ended(&subscription.sid);
+        }
     }
 }
 
@@ -258,14 +267,18 @@ fn answer_nobody(member: &Member, subject: Subject<'_>, request: &Message<'_>, t
 fn retire(subscription: &Arc<Subscription>) {
     subscription.quota.close();
     let member = &subscription.member;
-    {
+    let is_known = {
         let mut subscriptions = member.subscriptions.lock();
-        if subscriptions
+        let is_known = subscriptions
             .get(&subscription.sid)
-            .is_some_and(|known| Arc::ptr_eq(known, subscription))
-        {
+            .is_some_and(|known| Arc::ptr_eq(known, subscription));
+        if is_known {
             subscriptions.remove(&subscription.sid);
         }
-    }
+        is_known
+    };
     member.account.remove(subscription);
+    if is_known {
+        member.receiver.ended(&subscription.sid);
+    }
 }

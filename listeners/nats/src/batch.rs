@@ -1,5 +1,7 @@
 //! One read batch: frames in, operations done, answers appended. Nothing here waits.
 
+use std::time::Duration;
+
 use dunlin_api::{CloseReason, Message, PublishRefusal, QueueName, Sid, Subject, SubscribeError, Turn};
 use dunlin_wire::client::{ErrorKind, Frame, Publish, Subscribe, Unsubscribe, WireError, write};
 use dunlin_wire::{Arg, Info, Quoted};
@@ -7,6 +9,9 @@ use smallvec::SmallVec;
 
 use crate::receiver::Into;
 use crate::session::Client;
+
+/// How often an account's full subscriptions are reported (CORE-41).
+const SUBSCRIPTION_REPORTS: Duration = Duration::from_secs(2);
 
 /// Messages of a run. A longer one is cut, which costs a lookup more.
 const RUN: usize = 128;
@@ -60,10 +65,19 @@ impl<'a> Run<'a> {
 impl Client {
     /// Does what the whole frames at the front of `input` say.
     pub(crate) fn feed(&mut self, input: &mut &[u8], turn: &mut Turn) -> Step {
+        if self.tracer.is_on() {
+            self.work::<true>(input, turn)
+        } else {
+            self.work::<false>(input, turn)
+        }
+    }
+
+    /// The same; compiled twice, so that a trace costs nothing where there is none.
+    fn work<const TRACED: bool>(&mut self, input: &mut &[u8], turn: &mut Turn) -> Step {
         let mut run = Run::default();
         let mut was_heard = false;
         let step = loop {
-            if let Some(publish) = self.repeat(&run, input) {
+            if !TRACED && let Some(publish) = self.repeat(&run, input) {
                 if !run.takes(&publish) {
                     self.publish(&mut run, turn);
                 }
@@ -71,14 +85,23 @@ impl Client {
                 run.push(&publish);
                 continue;
             }
+            let front = *input;
             let frame = match self.decoder.decode(input) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break Step::More,
                 Err(error) => {
                     self.publish(&mut run, turn);
+                    if TRACED {
+                        self.tracer.refused(front);
+                    }
                     break self.fail(&error, turn);
                 }
             };
+            if TRACED {
+                // Each message by itself, so that lines stand in the order of what happens.
+                self.publish(&mut run, turn);
+                self.tracer.incoming(&frame, front);
+            }
             was_heard |= !matches!(frame, Frame::Pong);
             if let Frame::Publish(publish) = &frame {
                 if !run.takes(publish) {
@@ -100,7 +123,9 @@ impl Client {
         };
         self.publish(&mut run, turn);
         if was_heard {
-            self.pinger.heard(self.env.now());
+            let now = self.env.now();
+            self.pinger.heard(now);
+            self.control.note_activity(now);
         }
         step
     }
@@ -137,35 +162,31 @@ impl Client {
         reply: Option<Subject<'_>>,
         turn: &mut Turn,
     ) {
-        let (what, name) = match refusal {
-            PublishRefusal::Subject => ("Publish to", subject.as_bytes()),
+        let (what, logged, name) = match refusal {
+            PublishRefusal::Subject => ("Publish to", "Subject", subject.as_bytes()),
             PublishRefusal::Reply => (
                 "Publish with Reply of",
+                "Reply",
                 reply.map(|reply| reply.as_bytes()).unwrap_or_default(),
             ),
         };
         let mut text = format!("Permissions Violation for {what} \"").into_bytes();
         text.extend_from_slice(name);
         text.push(b'"');
-        self.env.log().error(format_args!(
-            "{} - {} Violation - User {:?}, Subject {}",
-            self.name(),
-            if refusal == PublishRefusal::Subject {
-                "Publish"
-            } else {
-                "Publish with Reply"
-            },
-            self.connect.user,
-            Quoted(subject.as_bytes()),
-        ));
         self.error(turn, &text);
+        self.log
+            .error(format_args!("Publish Violation - {logged} {}", Quoted(name)));
     }
 
     /// Does one operation other than a publish. `Some`: the batch ends with it.
     fn operate(&mut self, frame: &Frame<'_>, turn: &mut Turn) -> Option<Step> {
         match frame {
             Frame::Ping => self.answer_ping(turn),
-            Frame::Pong => self.pinger.pong(self.env.now()),
+            Frame::Pong => {
+                if let Some(round_trip) = self.pinger.pong(self.env.now()) {
+                    self.control.note_round_trip(round_trip);
+                }
+            }
             Frame::Subscribe(subscribe) => self.subscribe(subscribe, turn),
             Frame::Unsubscribe(unsubscribe) => self.unsubscribe(unsubscribe, turn),
             Frame::Connect(json) => return Some(self.connect(json)),
@@ -175,9 +196,8 @@ impl Client {
                 }
             }
             Frame::Err(text) => {
-                self.env
-                    .log()
-                    .error(format_args!("{} - Client Error {}", self.name(), Quoted(text)));
+                self.log
+                    .error(format_args!("Client Error {}", String::from_utf8_lossy(text)));
                 return Some(Step::Ended(CloseReason::ParseError));
             }
             Frame::HeaderMsg => self.acknowledge(turn),
@@ -191,10 +211,12 @@ impl Client {
             return self.violate(&error.to_string());
         }
         self.connects += 1;
+        self.control.note_connect(&self.connect, self.env.now());
         Step::LogIn { after_connect: true }
     }
 
     fn answer_ping(&mut self, turn: &mut Turn) {
+        self.tracer.outgoing("PONG", b"");
         self.append(turn, write::PONG);
         if std::mem::take(&mut self.owes_info) {
             let payload = self.decoder.limits.payload;
@@ -223,28 +245,50 @@ impl Client {
 
     /// CORE-37
     fn refuse_subscription(&self, error: SubscribeError, subscribe: &Subscribe<'_>, turn: &mut Turn) {
+        let subject = Quoted(subscribe.subject.as_bytes());
+        let sid = String::from_utf8_lossy(subscribe.sid.as_bytes());
         let mut text = b"Permissions Violation for Subscription to \"".to_vec();
         text.extend_from_slice(subscribe.subject.as_bytes());
         text.push(b'"');
         match error {
             SubscribeError::Permission => {
-                if let Some(queue) = subscribe.queue {
+                let mut queue = String::new();
+                if let Some(name) = subscribe.queue {
                     text.extend_from_slice(b" using queue \"");
-                    text.extend_from_slice(queue.as_bytes());
+                    text.extend_from_slice(name.as_bytes());
                     text.push(b'"');
+                    queue = format!(", Queue: {}", Quoted(name.as_bytes()));
                 }
-                self.env.log().error(format_args!(
-                    "{} - Subscription Violation - User {:?}, Subject {}, SID {}",
-                    self.name(),
-                    self.connect.user,
-                    Quoted(subscribe.subject.as_bytes()),
-                    String::from_utf8_lossy(subscribe.sid.as_bytes()),
+                self.log.error(format_args!(
+                    "Subscription Violation - Subject {subject}{queue}, SID {sid}"
                 ));
             }
-            SubscribeError::TooManyTokens => text.extend_from_slice(b", too many tokens"),
-            SubscribeError::TooMany | SubscribeError::InvalidSubject => text = error.to_string().into_bytes(),
+            SubscribeError::TooManyTokens => {
+                text.extend_from_slice(b", too many tokens");
+                self.log.error(format_args!(
+                    "Subscription Violation Too Many Tokens - Subject {subject}, SID {sid}"
+                ));
+            }
+            SubscribeError::TooMany => {
+                self.report_too_many_subscriptions();
+                text = error.to_string().into_bytes();
+            }
+            SubscribeError::InvalidSubject => text = error.to_string().into_bytes(),
         }
         self.error(turn, &text);
+    }
+
+    /// CORE-41: logged for each account at most every two seconds.
+    pub(crate) fn report_too_many_subscriptions(&self) {
+        let text = SubscribeError::TooMany.to_string();
+        let key = format!("{text} in {}", self.account);
+        if self
+            .env
+            .log()
+            .may_repeat(&key, SUBSCRIPTION_REPORTS, self.env.now())
+        {
+            self.log.error(format_args!("{text}"));
+        }
     }
 
     fn unsubscribe(&mut self, unsubscribe: &Unsubscribe<'_>, turn: &mut Turn) {
@@ -257,11 +301,13 @@ impl Client {
 
     fn acknowledge(&self, turn: &mut Turn) {
         if self.connect.verbose {
+            self.tracer.outgoing("OK", b"");
             self.append(turn, write::OK);
         }
     }
 
     fn error(&self, turn: &mut Turn, text: &[u8]) {
+        self.tracer.outgoing("-ERR", text);
         self.output.append(turn, |appender| {
             write::err(&mut Into(appender), text);
             appender.commit()
@@ -277,7 +323,7 @@ impl Client {
 
     /// What cannot be understood ends the connection, without `-ERR` (CORE-18, CORE-29); the log says why.
     fn violate(&self, why: &str) -> Step {
-        self.env.log().error(format_args!("{} - {why}", self.name()));
+        self.log.error(format_args!("{why}"));
         Step::Ended(CloseReason::ProtocolViolation)
     }
 
@@ -285,7 +331,10 @@ impl Client {
         if matches!(error, WireError::ConnectExpected) && self.posture.connect_optional {
             return Step::LogIn { after_connect: false };
         }
-        self.env.log().error(format_args!("{} - {error}", self.name()));
+        match error {
+            WireError::ConnectExpected => self.report_authentication_error(),
+            _ => self.log.error(format_args!("{error}")),
+        }
         if let Some(text) = error.reply() {
             self.error(turn, text.as_bytes());
         }

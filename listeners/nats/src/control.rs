@@ -1,32 +1,87 @@
-//! The broker's way to a connection.
+//! What others reach of a connection: its end, the lame duck's notice, and what monitoring shows.
 
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
 
-use dunlin_api::{CloseReason, SessionControl};
+use dunlin_api::{CloseReason, ConnectionStatus, Env, Instant, SessionControl};
 use dunlin_net::output::Output;
+use dunlin_wire::Connect;
 use parking_lot::Mutex;
 
 use crate::info::InfoBase;
+use crate::name;
 
-/// Closes a connection, and tells its client that the server goes away.
+/// The broker's way to a connection, and the connection's way to monitoring.
 pub(crate) struct Control {
     /// Weak, as in the receiver.
     output: Weak<Output>,
+    /// The proxied one, once that is known.
+    peer: Mutex<SocketAddr>,
+    start: Instant,
+    started_at: SystemTime,
+    /// Nanoseconds from `start` to what the client did last.
+    last_activity: AtomicU64,
+    /// Nanoseconds; 0: not known yet.
+    round_trip: AtomicU64,
+    /// What CONNECT said.
+    facts: Mutex<Option<Box<Facts>>>,
     /// What INFO is made of; there once the client has had its second INFO (CORE-16).
-    info: Mutex<Option<(InfoBase, i64)>>,
+    info: Mutex<Option<Box<(InfoBase, i64)>>>,
+}
+
+struct Facts {
+    name: String,
+    lang: String,
+    version: String,
+    user: String,
 }
 
 impl Control {
-    pub(crate) fn new(output: &Arc<Output>) -> Self {
+    pub(crate) fn new(output: &Arc<Output>, peer: SocketAddr, env: &Env) -> Self {
         Self {
             output: Arc::downgrade(output),
+            peer: Mutex::new(peer),
+            start: env.now(),
+            started_at: env.wall(),
+            last_activity: AtomicU64::new(0),
+            round_trip: AtomicU64::new(0),
+            facts: Mutex::new(None),
             info: Mutex::new(None),
         }
     }
 
     /// From now on the client may be sent INFO unasked.
     pub(crate) fn allow_info(&self, base: InfoBase, max_payload: i64) {
-        *self.info.lock() = Some((base, max_payload));
+        *self.info.lock() = Some(Box::new((base, max_payload)));
+    }
+
+    /// A trusted proxy has said whom the connection is for.
+    pub(crate) fn set_peer(&self, peer: SocketAddr) {
+        *self.peer.lock() = peer;
+    }
+
+    /// The client did something. One store.
+    #[inline]
+    pub(crate) fn note_activity(&self, now: Instant) {
+        self.last_activity.store(nanos(now - self.start), Relaxed);
+    }
+
+    pub(crate) fn note_round_trip(&self, round_trip: Duration) {
+        self.round_trip.store(nanos(round_trip).max(1), Relaxed);
+    }
+
+    /// CONNECT has come: the first estimate of the round trip is the time since accept (CORE-79).
+    pub(crate) fn note_connect(&self, connect: &Connect, now: Instant) {
+        self.note_activity(now);
+        self.note_round_trip(now - self.start);
+        *self.facts.lock() = Some(Box::new(Facts {
+            name: connect.name.clone(),
+            lang: connect.lang.clone(),
+            version: connect.version.clone(),
+            user: name::claimed(connect),
+        }));
     }
 }
 
@@ -41,10 +96,36 @@ impl SessionControl for Control {
         let info = self
             .info
             .lock()
-            .as_ref()
+            .as_deref()
             .map(|(base, max_payload)| base.lame_duck(*max_payload));
         if let (Some(info), Some(output)) = (info, self.output.upgrade()) {
             output.send(&info.info_line());
         }
     }
+
+    fn status(&self) -> ConnectionStatus {
+        let mut status = ConnectionStatus {
+            kind: "Client",
+            protocol: "nats",
+            peer: Some(*self.peer.lock()),
+            pending_bytes: self.output.upgrade().map_or(0, |output| output.pending()),
+            ..ConnectionStatus::default()
+        };
+        if let Some(facts) = self.facts.lock().as_deref() {
+            status.name = facts.name.clone();
+            status.lang = facts.lang.clone();
+            status.version = facts.version.clone();
+            status.user = facts.user.clone();
+        }
+        let last = self.last_activity.load(Relaxed);
+        status.last_activity = (last > 0).then(|| self.started_at + Duration::from_nanos(last));
+        let round_trip = self.round_trip.load(Relaxed);
+        status.round_trip = (round_trip > 0).then(|| Duration::from_nanos(round_trip));
+        status
+    }
+}
+
+/// Good for 584 years.
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -10,11 +10,14 @@ mod batch;
 mod control;
 mod info;
 mod login;
+mod name;
 mod ping;
 mod proxy;
 mod receiver;
+mod redact;
 mod session;
 mod settings;
+mod trace;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};

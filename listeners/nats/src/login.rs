@@ -1,12 +1,18 @@
 //! From CONNECT to an open session.
 
+use std::time::Duration;
+
 use dunlin_api::{
-    CloseReason, ConnectionType, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, SessionAbout,
-    SessionFlags, SessionRequest,
+    CloseReason, ConnectionType, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, SessionFlags,
+    SessionRequest, SubscribeError,
 };
 use dunlin_wire::client::write;
 
-use crate::session::{Alarm, Client};
+use crate::name;
+use crate::session::{Client, End};
+
+/// How long a login may last whose limits leave no room for the subscriptions that there are (CORE-41).
+const OVER_LIMIT: Duration = Duration::from_millis(20);
 
 impl Client {
     /// Asks the provider, and opens the session that it grants. On refusal the client is told and closed.
@@ -19,7 +25,8 @@ impl Client {
             .timeout(self.settings.auth_timeout, auth.decide(&attempt))
             .await
         else {
-            return Err(self.refuse("Authentication Timeout", CloseReason::AuthenticationTimeout));
+            let text = "Authentication Timeout";
+            return Err(self.refuse_quietly(text, CloseReason::AuthenticationTimeout));
         };
         let asks_for_account = !self.connect.account.is_empty() || self.connect.new_account;
         match decision {
@@ -48,29 +55,34 @@ impl Client {
         }
     }
 
+    /// The client learns nothing of the reason (CORE-46).
     fn deny(&self, denied: Denied) -> CloseReason {
-        match denied {
+        let reason = match denied {
             Denied::AccountConnections => {
-                self.refuse(&denied.to_string(), CloseReason::MaxAccountConnectionsExceeded)
+                let text = denied.to_string();
+                self.log.error_seldom(&text, self.env.now());
+                return self.refuse(&text, CloseReason::MaxAccountConnectionsExceeded);
             }
-            _ => {
-                let user = &self.connect.user;
-                let label = match (user.is_empty(), self.connect.auth_token.is_empty()) {
-                    (false, _) => format!(" - User {user:?}"),
-                    (true, false) => " - Token \"[REDACTED]\"".to_owned(),
-                    (true, true) => String::new(),
-                };
-                self.env
-                    .log()
-                    .error(format_args!("{} - authentication error{label}", self.name()));
-                self.refuse("Authorization Violation", CloseReason::AuthenticationViolation)
-            }
+            Denied::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
+            Denied::ProxyRequired => CloseReason::ProxyRequired,
+            _ => CloseReason::AuthenticationViolation,
+        };
+        self.report_authentication_error();
+        self.refuse("Authorization Violation", reason)
+    }
+
+    /// CORE-23
+    pub(crate) fn report_authentication_error(&self) {
+        match name::refused(&self.connect) {
+            Some(user) => self.log.error(format_args!("authentication error - {user}")),
+            None => self.log.error(format_args!("authentication error")),
         }
     }
 
     /// Opens the session, or keeps the one that a connection had before its first CONNECT, subscriptions included.
     fn open(&mut self, login: Login) -> Result<(), CloseReason> {
         let flags = self.flags();
+        self.user = name::label(&self.connect, &login.user);
         let stays = !self.has_connected_before() && self.account == login.account.as_str();
         if let Some(session) = self.session.as_mut().filter(|_| stays) {
             session.set_flags(flags);
@@ -82,6 +94,11 @@ impl Client {
         self.decoder.limits.connect_first = false;
         if let Some(session) = &self.session {
             self.decoder.limits.payload = session.max_payload();
+            if self.posture.required && session.is_over_subscription_limit() {
+                self.report_too_many_subscriptions();
+                self.tell(&SubscribeError::TooMany.to_string());
+                self.alarm.end = Some((End::Subscriptions, self.env.now() + OVER_LIMIT));
+            }
         }
         Ok(())
     }
@@ -95,13 +112,6 @@ impl Client {
             receiver: self.receiver.clone(),
             control: self.control.clone(),
             flags,
-            about: SessionAbout {
-                kind: "Client",
-                peer: Some(self.info.peer),
-                name: self.connect.name.clone(),
-                lang: self.connect.lang.clone(),
-                version: self.connect.version.clone(),
-            },
         };
         let session = self.broker.open(request).map_err(|error| match error {
             OpenError::AccountConnections => self.deny(Denied::AccountConnections),
@@ -111,12 +121,10 @@ impl Client {
         self.session = Some(session);
         self.is_system = self.broker.is_system_account(&account);
         self.account = account.as_str().to_owned();
-        let now = self.env.now();
-        let next = self.pinger.first_tick(now, &mut self.env.rng());
-        self.alarm = match expires.map(|end| end.duration_since(self.env.wall()).unwrap_or_default()) {
-            Some(left) => Alarm::Expiry(now + left, next),
-            None => Alarm::Ping(next),
-        };
+        self.alarm.end = expires.map(|end| {
+            let left = end.duration_since(self.env.wall()).unwrap_or_default();
+            (End::Expiry, self.env.now() + left)
+        });
         Ok(())
     }
 
@@ -134,13 +142,27 @@ impl Client {
 
     /// What follows a successful CONNECT, in the order of CORE-19.
     pub(crate) fn welcome(&mut self) -> Result<(), CloseReason> {
-        self.has_connected = true;
+        self.log.set_user(&self.user);
+        if !self.has_connected_before() {
+            let peer = self.stream.peer();
+            let id = self.admission.id();
+            self.log.rename(&name::of_client(
+                peer,
+                id,
+                &self.connect,
+                &self.account,
+                &self.user,
+            ));
+        }
         if !matches!(self.connect.protocol, 0 | 1) {
-            return Err(self.refuse("invalid client protocol", CloseReason::BadClientProtocolVersion));
+            let text = "invalid client protocol";
+            self.log.error(format_args!("{text}"));
+            return Err(self.refuse(text, CloseReason::BadClientProtocolVersion));
         }
         let headers = self.settings.headers && self.connect.headers;
         if self.connect.no_responders && !headers {
             let text = "no responders requires headers support";
+            self.log.error(format_args!("{text}"));
             return Err(self.refuse(text, CloseReason::NoRespondersRequiresHeaders));
         }
         self.decoder.limits.headers = headers;
@@ -148,14 +170,10 @@ impl Client {
         // CORE-15: once in the life of a connection.
         self.owes_info = self.connects == 1 && self.connect.protocol >= 1;
         if self.connect.verbose {
+            self.tracer.outgoing("OK", b"");
             self.output.send(write::OK);
         }
-        let now = self.env.now();
-        let next = self.pinger.first_tick(now, &mut self.env.rng());
-        self.alarm = match self.alarm {
-            Alarm::Expiry(end, _) => Alarm::Expiry(end, next),
-            _ => Alarm::Ping(next),
-        };
+        self.alarm.ping = self.pinger.first_tick(self.env.now(), &mut self.env.rng());
         Ok(())
     }
 }

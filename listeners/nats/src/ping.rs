@@ -7,11 +7,14 @@ use dunlin_api::{Instant, Rng};
 /// The longest first interval after CONNECT (CORE-76).
 const FIRST_PING: Duration = Duration::from_secs(2);
 
+/// A round trip that was measured longer ago is measured again, however busy the client is (CORE-77).
+const ROUND_TRIP_AGE: Duration = Duration::from_secs(3600);
+
 /// What to do at a tick.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Tick {
-    /// The client has been heard of lately.
-    Skip,
+    /// The client has been heard of, that long ago.
+    Skip(Duration),
     /// Ask for a sign of life.
     Ping,
     /// Too many pings are unanswered (CORE-78).
@@ -24,8 +27,8 @@ pub(crate) struct Pinger {
     max_outstanding: u32,
     outstanding: u32,
     last_heard: Instant,
-    sent_at: Option<Instant>,
-    round_trip: Option<Duration>,
+    /// The ping sent last, and whether its answer is still to come.
+    sent: Option<(Instant, bool)>,
 }
 
 impl Pinger {
@@ -35,8 +38,7 @@ impl Pinger {
             max_outstanding,
             outstanding: 0,
             last_heard: now,
-            sent_at: None,
-            round_trip: None,
+            sent: None,
         }
     }
 
@@ -56,24 +58,27 @@ impl Pinger {
         self.last_heard = now;
     }
 
-    /// The client answered.
-    pub(crate) fn pong(&mut self, now: Instant) {
+    /// The client answered: the round trip, if it answered a ping. One nanosecond at least (CORE-79).
+    pub(crate) fn pong(&mut self, now: Instant) -> Option<Duration> {
         self.outstanding = 0;
-        if let Some(sent_at) = self.sent_at.take() {
-            self.round_trip = Some((now - sent_at).max(Duration::from_nanos(1)));
-        }
+        let (sent_at, is_awaited) = self.sent.as_mut()?;
+        std::mem::take(is_awaited).then(|| (now - *sent_at).max(Duration::from_nanos(1)))
     }
 
     /// Decides at a tick (CORE-77, CORE-78).
     pub(crate) fn tick(&mut self, now: Instant) -> Tick {
-        if self.round_trip.is_some() && now - self.last_heard < self.interval {
-            return Tick::Skip;
+        let silent = now - self.last_heard;
+        let is_measured = self
+            .sent
+            .is_some_and(|(sent_at, _)| now - sent_at <= ROUND_TRIP_AGE);
+        if is_measured && silent < self.interval {
+            return Tick::Skip(silent);
         }
         if self.outstanding + 1 > self.max_outstanding {
             return Tick::Stale;
         }
         self.outstanding += 1;
-        self.sent_at = Some(now);
+        self.sent = Some((now, true));
         Tick::Ping
     }
 }
@@ -103,8 +108,32 @@ mod tests {
         assert_eq!(pinger.tick(start), Tick::Ping, "its round trip is not known yet");
         pinger.pong(start + Duration::from_millis(3));
         pinger.heard(start + Duration::from_secs(60));
-        assert_eq!(pinger.tick(start + INTERVAL), Tick::Skip);
+        assert_eq!(pinger.tick(start + INTERVAL), Tick::Skip(Duration::from_secs(60)));
         assert_eq!(pinger.tick(start + 2 * INTERVAL), Tick::Ping);
+    }
+
+    // CORE-77
+    #[tokio::test(start_paused = true)]
+    async fn a_round_trip_of_an_hour_ago_is_measured_again() {
+        let start = Instant::now();
+        let mut pinger = Pinger::new(INTERVAL, 2, start);
+        pinger.tick(start);
+        pinger.pong(start);
+        let hour = start + Duration::from_secs(3600);
+        pinger.heard(hour);
+        assert_eq!(pinger.tick(hour), Tick::Skip(Duration::ZERO));
+        assert_eq!(pinger.tick(hour + Duration::from_nanos(1)), Tick::Ping);
+    }
+
+    // CORE-36, CORE-79 [TestUnpromptedPong]
+    #[tokio::test(start_paused = true)]
+    async fn a_round_trip_is_that_of_an_answered_ping() {
+        let start = Instant::now();
+        let mut pinger = Pinger::new(INTERVAL, 2, start);
+        assert_eq!(pinger.pong(start), None, "nobody asked");
+        pinger.tick(start);
+        assert_eq!(pinger.pong(start), Some(Duration::from_nanos(1)));
+        assert_eq!(pinger.pong(start + INTERVAL), None, "answered twice");
     }
 
     // CORE-76

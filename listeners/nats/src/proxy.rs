@@ -3,7 +3,7 @@
 use dunlin_api::CloseReason;
 use dunlin_net::proxy;
 
-use crate::session::{Alarm, Client};
+use crate::session::{Client, End};
 
 impl Client {
     /// Reads the header, if there is one. From then on the client has the address that it names, everywhere but in
@@ -13,6 +13,7 @@ impl Client {
         match proxy::receive(self.stream.as_ref(), &self.env, early).await {
             Ok(received) => {
                 self.info.peer = received.source().unwrap_or(self.info.peer);
+                self.control.set_peer(self.info.peer);
                 self.carry = received.rest;
             }
             Err(error) => {
@@ -25,9 +26,11 @@ impl Client {
                 }));
             }
         }
-        if let Alarm::Login(_) = self.alarm {
-            // The client's own time begins now.
-            self.alarm = Alarm::Login(self.env.now() + self.settings.auth_timeout);
+        // The client's own time begins now.
+        let now = self.env.now();
+        self.alarm.ping = self.pinger.next_tick(now);
+        if let Some((End::Login, at)) = &mut self.alarm.end {
+            *at = now + self.settings.auth_timeout;
         }
         Ok(())
     }

@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
-use dunlin_api::{Deliver, Delivery, Message, Turn};
+use dunlin_api::{Deliver, Delivery, Message, Sid, Turn};
 use dunlin_net::output::{Appender, Output};
 use dunlin_wire::client::write::{self, MessageHead};
 use dunlin_wire::{Arg, Content, Sink};
+
+use crate::trace::Tracer;
 
 /// Encodes deliveries for one client.
 pub(crate) struct Receiver {
@@ -14,13 +16,15 @@ pub(crate) struct Receiver {
     output: Weak<Output>,
     /// Whether the client takes headers; without, it gets the payload alone (CORE-58).
     headers: AtomicBool,
+    tracer: Arc<Tracer>,
 }
 
 impl Receiver {
-    pub(crate) fn new(output: &Arc<Output>) -> Self {
+    pub(crate) fn new(output: &Arc<Output>, tracer: Arc<Tracer>) -> Self {
         Self {
             output: Arc::downgrade(output),
             headers: AtomicBool::new(false),
+            tracer,
         }
     }
 
@@ -40,11 +44,15 @@ impl Deliver for Receiver {
         };
         let head = MessageHead::new(subject, sid, delivery.messages.len());
         let headers = self.headers.load(Relaxed);
+        let is_traced = self.tracer.is_on();
         let encode = |appender: &mut Appender<'_>| {
             let wanted = delivery.take();
             let messages = delivery.messages.iter().take(wanted);
             messages
                 .take_while(|message| {
+                    if is_traced {
+                        self.trace(&head, message, headers);
+                    }
                     write_message(&mut Into(appender), &head, message, headers);
                     appender.commit()
                 })
@@ -57,15 +65,30 @@ impl Deliver for Receiver {
         let Some(output) = self.output.upgrade() else {
             return;
         };
+        self.tracer.outgoing("OK", b"");
         output.append(turn, |appender| {
             appender.put(write::OK);
             appender.commit()
         });
     }
+
+    fn ended(&self, sid: &Sid) {
+        self.tracer.ended(sid.as_bytes());
+    }
+}
+
+impl Receiver {
+    #[cold]
+    fn trace(&self, head: &MessageHead<'_>, message: &Message<'_>, headers: bool) {
+        let mut encoded = Vec::new();
+        write_message(&mut encoded, head, message, headers);
+        self.tracer
+            .delivered(&encoded, if headers { message.header_len } else { 0 });
+    }
 }
 
 #[inline]
-fn write_message(sink: &mut Into<'_, '_>, head: &MessageHead<'_>, message: &Message<'_>, headers: bool) {
+fn write_message(sink: &mut impl Sink, head: &MessageHead<'_>, message: &Message<'_>, headers: bool) {
     let has_headers = message.header_len > 0;
     if !message.wire().is_empty() && (headers || !has_headers) {
         head.write_tail(sink, has_headers, message.wire());

@@ -3,12 +3,13 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dunlin_api::{
-    Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, Env, Flush, Instant, Session, Shard,
-    Sleep, readable,
+    Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, ConnectionLog, Env, Flush, Instant,
+    Session, Shard, Sleep, readable,
 };
 use dunlin_net::output::Output;
 use dunlin_net::{Seat, WaitingRoom};
@@ -18,12 +19,14 @@ use dunlin_wire::client::{Decoder, DecoderLimits, write};
 use crate::batch::Step;
 use crate::control::Control;
 use crate::info::InfoBase;
+use crate::name;
 use crate::ping::{Pinger, Tick};
 use crate::receiver::Receiver;
 use crate::settings::{self, Settings};
+use crate::trace::Tracer;
 
 /// Pauses of a publisher whose receivers are far behind, and how many of them a batch may cost (CORE-71).
-const STALL: std::time::Duration = std::time::Duration::from_millis(2);
+const STALL: Duration = Duration::from_millis(2);
 const STALLS: usize = 5;
 
 /// Rest of an unfinished frame that is copied back in front of the next read; a longer one grows where it is.
@@ -41,6 +44,8 @@ const NONCE_BYTES: usize = 11;
 /// One client.
 pub(crate) struct Client {
     pub(crate) env: Env,
+    pub(crate) log: Arc<ConnectionLog>,
+    pub(crate) tracer: Arc<Tracer>,
     pub(crate) broker: Broker,
     pub(crate) shard: Arc<Shard>,
     pub(crate) stream: ByteStream,
@@ -58,8 +63,9 @@ pub(crate) struct Client {
     /// Until it has said who it is.
     pub(crate) seat: Option<Seat>,
     pub(crate) account: String,
+    /// The user, e.g. `user:joe`; empty when nobody is named.
+    pub(crate) user: String,
     pub(crate) is_system: bool,
-    pub(crate) has_connected: bool,
     /// How many CONNECTs have come.
     pub(crate) connects: u32,
     /// The first PING after CONNECT is answered with a second INFO (CORE-15).
@@ -72,21 +78,27 @@ pub(crate) struct Client {
 
 /// What the connection's one timer is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Alarm {
-    /// CONNECT must have come (CORE-7).
-    Login(Instant),
+pub(crate) struct Alarm {
     /// Time to think of a ping.
-    Ping(Instant),
+    pub(crate) ping: Instant,
+    /// Time to end the connection.
+    pub(crate) end: Option<(End, Instant)>,
+}
+
+/// Why a connection ends at a time that is known before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// CONNECT must have come (CORE-7).
+    Login,
     /// The login ends (AUTH-110).
-    Expiry(Instant, Instant),
+    Expiry,
+    /// The login's limits leave no room for the subscriptions that there are (CORE-41).
+    Subscriptions,
 }
 
 impl Alarm {
     fn deadline(self) -> Instant {
-        match self {
-            Self::Login(at) | Self::Ping(at) => at,
-            Self::Expiry(end, ping) => end.min(ping),
-        }
+        self.end.map_or(self.ping, |(_, at)| at.min(self.ping))
     }
 }
 
@@ -104,12 +116,12 @@ pub(crate) async fn run(
     let reason = client.serve().await;
     client.output.close(reason);
     let reason = client.output.close_reason().unwrap_or(reason);
+    client
+        .log
+        .debug(format_args!("Client connection closed: {reason}"));
     // The session goes first: nothing is delivered to a connection that is known to be gone.
     client.session = None;
-    client.env.log().debug(format_args!(
-        "{} - Client connection closed: {reason}",
-        client.name()
-    ));
+    client.admission.end(reason);
 }
 
 impl Client {
@@ -120,19 +132,24 @@ impl Client {
         let (host, port) = settings::advertised(&config, host, port);
         let posture = broker.auth().posture();
         let admission = broker.admit();
+        let name = name::of_address(connection.stream.peer(), admission.id());
+        let log = Arc::new(ConnectionLog::new(env.log().clone(), &name));
+        let tracer = Arc::new(Tracer::new(log.clone(), broker.clone()));
         let output = Output::new(
             connection.stream.clone(),
             env.clone(),
+            log.clone(),
             connection.shard.clone(),
             settings.output,
         );
         let now = env.now();
         let mut pinger = Pinger::new(settings.ping_interval, settings.ping_max, now);
         pinger.heard(now);
-        let alarm = if posture.required {
-            Alarm::Login(now + settings.auth_timeout)
-        } else {
-            Alarm::Ping(pinger.next_tick(now))
+        let alarm = Alarm {
+            ping: pinger.next_tick(now),
+            end: posture
+                .required
+                .then_some((End::Login, now + settings.auth_timeout)),
         };
         let info = InfoBase {
             broker: broker.clone(),
@@ -153,8 +170,10 @@ impl Client {
             broker: broker.clone(),
             shard: connection.shard,
             stream: connection.stream,
-            receiver: Arc::new(Receiver::new(&output)),
-            control: Arc::new(Control::new(&output)),
+            receiver: Arc::new(Receiver::new(&output, tracer.clone())),
+            control: Arc::new(Control::new(&output, connection.peer, &env)),
+            log,
+            tracer,
             output,
             admission,
             posture,
@@ -165,8 +184,8 @@ impl Client {
             session: None,
             seat: None,
             account: String::new(),
+            user: String::new(),
             is_system: false,
-            has_connected: false,
             connects: 0,
             owes_info: false,
             pinger,
@@ -187,32 +206,14 @@ impl Client {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// How log lines name the connection (CORE-22).
-    pub(crate) fn name(&self) -> String {
-        let mut name = format!("{} - cid:{}", self.stream.peer(), self.admission.id());
-        let version = (!self.connect.version.is_empty()).then(|| format!("v{}", self.connect.version));
-        let parts = [
-            version.as_deref().unwrap_or(""),
-            &self.connect.lang,
-            &self.connect.name,
-        ];
-        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        if self.has_connected && !parts.is_empty() {
-            name = format!("{name} - {:?}", parts.join(":"));
-        }
-        name
-    }
-
     async fn serve(&mut self) -> CloseReason {
+        self.log.debug(format_args!("Client connection created"));
         self.greet();
-        self.env
-            .log()
-            .debug(format_args!("{} - Client connection created", self.name()));
+        self.admission.register(self.control.clone());
         if self.admission.is_over_limit() {
-            return self.refuse(
-                "maximum connections exceeded",
-                CloseReason::MaxConnectionsExceeded,
-            );
+            let text = "maximum connections exceeded";
+            self.log.error_seldom(text, self.env.now());
+            return self.refuse(text, CloseReason::MaxConnectionsExceeded);
         }
         if self.settings.proxy_protocol
             && let Err(reason) = Box::pin(self.hear_proxy()).await
@@ -390,40 +391,60 @@ impl Client {
     /// The timer rang.
     fn ring(&mut self) -> Result<(), CloseReason> {
         let now = self.env.now();
-        match self.alarm {
-            Alarm::Login(_) => {
-                return Err(self.refuse("Authentication Timeout", CloseReason::AuthenticationTimeout));
-            }
-            Alarm::Expiry(end, _) if now >= end => {
-                return Err(self.refuse("User Authentication Expired", CloseReason::AuthenticationExpired));
-            }
-            Alarm::Expiry(..) | Alarm::Ping(_) => {}
+        if let Some((end, _)) = self.alarm.end.filter(|(_, at)| now >= *at) {
+            return Err(self.finish(end));
         }
+        if now < self.alarm.ping {
+            return Ok(());
+        }
+        self.log.debug(format_args!("Client Ping Timer"));
         match self.pinger.tick(now) {
-            Tick::Skip => {}
-            Tick::Ping => self.output.send(write::PING),
+            Tick::Skip(silent) => self.log.debug(format_args!(
+                "Delaying PING due to remote client data or ping {}s ago",
+                (silent + Duration::from_millis(500)).as_secs()
+            )),
+            Tick::Ping => {
+                self.tracer.outgoing("PING", b"");
+                self.output.send(write::PING);
+            }
             Tick::Stale => {
-                self.env.log().debug(format_args!(
-                    "{} - Stale Client Connection - Closing",
-                    self.name()
-                ));
+                self.log.debug(format_args!("Stale Client Connection - Closing"));
                 return Err(self.refuse("Stale Connection", CloseReason::StaleConnection));
             }
         }
-        let next = self.pinger.next_tick(now);
-        self.alarm = match self.alarm {
-            Alarm::Expiry(end, _) => Alarm::Expiry(end, next),
-            _ => Alarm::Ping(next),
-        };
+        self.alarm.ping = self.pinger.next_tick(now);
         Ok(())
+    }
+
+    fn finish(&self, end: End) -> CloseReason {
+        match end {
+            End::Login => self.refuse_quietly("Authentication Timeout", CloseReason::AuthenticationTimeout),
+            End::Expiry => {
+                self.refuse_quietly("User Authentication Expired", CloseReason::AuthenticationExpired)
+            }
+            // It was told when the login set its limits (CORE-41).
+            End::Subscriptions => CloseReason::MaxSubscriptionsExceeded,
+        }
+    }
+
+    /// Says why, and closes; the log has it among its debug lines.
+    pub(crate) fn refuse_quietly(&self, text: &str, reason: CloseReason) -> CloseReason {
+        self.log.debug_seldom(text, self.env.now());
+        self.refuse(text, reason)
     }
 
     /// Says why, and closes.
     pub(crate) fn refuse(&self, text: &str, reason: CloseReason) -> CloseReason {
+        self.tell(text);
+        self.output.close(reason);
+        reason
+    }
+
+    /// Sends an error from outside a batch.
+    pub(crate) fn tell(&self, text: &str) {
+        self.tracer.outgoing("-ERR", text.as_bytes());
         let mut line = Vec::new();
         write::err(&mut line, text.as_bytes());
         self.output.send(&line);
-        self.output.close(reason);
-        reason
     }
 }

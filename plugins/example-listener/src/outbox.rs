@@ -1,8 +1,9 @@
 //! What goes to a peer: lines that anybody may add, written by the session's own task.
 
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 
-use dunlin_api::{CloseReason, Deliver, Delivery, SessionControl, Socket, Turn, writable};
+use dunlin_api::{CloseReason, ConnectionStatus, Deliver, Delivery, SessionControl, Socket, Turn, writable};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -10,6 +11,7 @@ use tokio::sync::Notify;
 pub(crate) struct Outbox {
     queue: Mutex<Queue>,
     limit: usize,
+    peer: SocketAddr,
     /// There is something to write, or the end.
     changed: Notify,
     ended: Notify,
@@ -23,10 +25,11 @@ struct Queue {
 
 impl Outbox {
     /// A queue for `limit` bytes, and one message beyond that.
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, peer: SocketAddr) -> Self {
         Self {
             queue: Mutex::default(),
             limit,
+            peer,
             changed: Notify::new(),
             ended: Notify::new(),
         }
@@ -40,6 +43,11 @@ impl Outbox {
     /// Ends the queue. What is in it is still written, and the reason last.
     pub(crate) fn end(&self, reason: CloseReason) {
         self.end_locked(&mut self.queue.lock(), reason);
+    }
+
+    /// Why it ended, once it has.
+    pub(crate) fn end_reason(&self) -> Option<CloseReason> {
+        self.queue.lock().end
     }
 
     /// Waits for the end. For one waiter.
@@ -132,6 +140,16 @@ impl SessionControl for Outbox {
 
     fn announce_lame_duck(&self) {
         // This protocol has no word for it; the peer comes back when the connection ends.
+    }
+
+    fn status(&self) -> ConnectionStatus {
+        ConnectionStatus {
+            kind: "Client",
+            protocol: "line",
+            peer: Some(self.peer),
+            pending_bytes: self.queue.lock().bytes.len(),
+            ..ConnectionStatus::default()
+        }
     }
 }
 

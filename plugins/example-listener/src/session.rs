@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use dunlin_api::{
     Broker, CloseReason, Connection, ConnectionType, Credentials, Instant, LoginAttempt, Message, OpenError,
-    Secret, Session, SessionAbout, SessionFlags, SessionRequest, Sid, Subject, readable,
+    Secret, Session, SessionFlags, SessionRequest, Sid, Subject, readable,
 };
 
 use crate::outbox::Outbox;
@@ -27,7 +27,8 @@ pub(crate) struct Limits {
 /// Serves one connection until it ends.
 pub(crate) async fn run(connection: Connection, broker: &Broker, limits: Limits) {
     let admission = broker.admit();
-    let outbox = Arc::new(Outbox::new(limits.pending));
+    let outbox = Arc::new(Outbox::new(limits.pending, connection.peer));
+    admission.register(outbox.clone());
     let mut peer = Peer {
         id: admission.id(),
         connection: &connection,
@@ -59,6 +60,7 @@ pub(crate) async fn run(connection: Connection, broker: &Broker, limits: Limits)
         broker.env().timeout(LINGER, writer).await;
     }
     stream.shutdown();
+    admission.end(outbox.end_reason().unwrap_or(CloseReason::ClientClosed));
 }
 
 struct Peer<'a> {
@@ -168,11 +170,6 @@ impl Peer<'_> {
             receiver: self.outbox.clone(),
             control: self.outbox.clone(),
             flags: SessionFlags::default(),
-            about: SessionAbout {
-                kind: "line",
-                peer: Some(peer),
-                ..SessionAbout::default()
-            },
         });
         self.session = Some(opened.map_err(|error| match error {
             OpenError::AccountConnections => CloseReason::MaxAccountConnectionsExceeded,

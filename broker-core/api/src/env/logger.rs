@@ -3,9 +3,15 @@
 //! A handle instead of a process-wide subscriber, so that several brokers of one process (embedded, simulated)
 //! log apart. The texts are the reference's where it has one; the line format is the sink's (CORE-138).
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Instant;
 
 /// How grave a line is, by the reference's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +36,16 @@ pub trait LogSink: Send + Sync + 'static {
     fn line(&self, level: Level, text: fmt::Arguments<'_>);
 }
 
-/// Which of the optional levels are on; shared by all clones, changed by a reload.
+/// How many rate-limited lines are remembered (CORE-142).
+const REMEMBERED: usize = 1024;
+
+/// Which of the optional levels are on, and which rate-limited lines were written lately; shared by all clones.
 #[derive(Debug, Default)]
 pub struct LogLevels {
     debug: AtomicBool,
     trace: AtomicBool,
+    /// Rate-limited lines, and until when each is not repeated.
+    recent: Mutex<HashMap<String, Instant>>,
 }
 
 /// A cheap handle for writing log lines.
@@ -76,6 +87,22 @@ impl Logger {
     /// Whether trace lines are written. One relaxed load.
     pub fn is_trace(&self) -> bool {
         self.levels.trace.load(Relaxed)
+    }
+
+    /// Whether a rate-limited line may be written: once in `quiet` for each `text`, whoever says it (CORE-142).
+    pub fn may_repeat(&self, text: &str, quiet: Duration, now: Instant) -> bool {
+        let mut recent = self.levels.recent.lock();
+        if recent.get(text).is_some_and(|until| now < *until) {
+            return false;
+        }
+        if recent.len() >= REMEMBERED {
+            recent.retain(|_, until| now < *until);
+        }
+        // Where so many different lines come, none is a repetition of the others.
+        if recent.len() < REMEMBERED {
+            recent.insert(text.to_owned(), now + quiet);
+        }
+        true
     }
 
     /// Writes a line for the operator.

@@ -44,7 +44,7 @@ const SYSTEM_ACCOUNT: &str = "$SYS";
     inert = [
         "cluster", "gateway", "leafnodes", "leaf", "websocket", "ws", "mqtt", "jetstream", "store_dir",
         "storedir", "default_js_domain", "http", "https", "http_port", "monitor_port", "https_port",
-        "http_base_path", "prof_port", "prof_block_rate", "max_closed_clients",
+        "http_base_path", "prof_port", "prof_block_rate",
         "write_timeout", "connect_error_reports", "reconnect_error_reports", "ocsp",
         "ocsp_cache", "mappings", "maps", "default_sentinel", "resolver_tls", "resolver_preload",
         "resolver_pinned_accounts", "feature_flags",
@@ -137,11 +137,14 @@ pub struct Config {
     /// Most tokens in a subscription's subject, 1 to 255; 0 (absent) for no limit.
     #[config(with = readers::sub_tokens, kind = "integer", default_doc = "0", alias = ["max_subscription_tokens"], spec = "CORE section 15")]
     pub max_sub_tokens: u8,
+    /// Closed connections that are kept for monitoring.
+    #[config(default = 10_000, with = readers::positive32, kind = "integer", spec = "MON-51")]
+    pub max_closed_clients: u32,
     /// Time between pings to an idle connection.
     #[config(default = "2m", with = readers::duration, kind = "duration", reload, spec = "CORE-126")]
     pub ping_interval: Duration,
     /// Pings without answer after which a connection is closed.
-    #[config(default = 2, with = readers::ping_max, kind = "integer", reload, spec = "CORE section 15")]
+    #[config(default = 2, with = readers::positive32, kind = "integer", reload, spec = "CORE section 15")]
     pub ping_max: u32,
     /// How long a write to a connection may block before it counts as slow.
     #[config(default = "10s", with = readers::duration, kind = "duration", reload, spec = "CORE-126")]

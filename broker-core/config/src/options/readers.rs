@@ -89,7 +89,8 @@ pub(super) fn sub_tokens(field: &Field<'_>, report: &mut Report) -> Option<u8> {
     u8::from_field(field, report)
 }
 
-pub(super) fn ping_max(field: &Field<'_>, report: &mut Report) -> Option<u32> {
+/// A count; 0 means the default.
+pub(super) fn positive32(field: &Field<'_>, report: &mut Report) -> Option<u32> {
     u32::from_field(field, report).and_then(unless_zero)
 }
 

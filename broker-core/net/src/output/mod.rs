@@ -11,7 +11,7 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::{ByteStream, ChunkPool, CloseReason, Env, Flush, Shard, Turn, writable};
+use dunlin_api::{ByteStream, ChunkPool, CloseReason, ConnectionLog, Env, Flush, Shard, Turn, writable};
 use parking_lot::{Mutex, MutexGuard};
 
 pub use queue::{FlushEnd, Mark, Queue, Shared, flush, resume};
@@ -30,6 +30,7 @@ pub struct Output {
     queue: Locked,
     stream: ByteStream,
     env: Env,
+    log: Arc<ConnectionLog>,
     shard: Arc<Shard>,
     limits: OutputLimits,
 }
@@ -43,12 +44,19 @@ impl Shared for Locked {
 }
 
 impl Output {
-    /// The output of `stream`, whose session lives on `shard`.
-    pub fn new(stream: ByteStream, env: Env, shard: Arc<Shard>, limits: OutputLimits) -> Arc<Self> {
+    /// The output of `stream`, whose session lives on `shard` and logs to `log`.
+    pub fn new(
+        stream: ByteStream,
+        env: Env,
+        log: Arc<ConnectionLog>,
+        shard: Arc<Shard>,
+        limits: OutputLimits,
+    ) -> Arc<Self> {
         Arc::new(Self {
             queue: Locked(Mutex::default()),
             stream,
             env,
+            log,
             shard,
             limits,
         })
@@ -137,9 +145,8 @@ impl Output {
     fn end_slow_consumer(&self) {
         self.stream.shutdown();
         let limit = self.limits.max_pending;
-        self.env.log().notice(format_args!(
-            "{} - Slow Consumer Detected: MaxPending of {limit} Exceeded",
-            self.stream.peer()
+        self.log.notice(format_args!(
+            "Slow Consumer Detected: MaxPending of {limit} Exceeded"
         ));
     }
 
@@ -161,9 +168,7 @@ impl Output {
             FlushEnd::Done => {}
             FlushEnd::Shut => self.stream.shutdown(),
             FlushEnd::Failed(error) => {
-                self.env
-                    .log()
-                    .debug(format_args!("{} - Error flushing: {error}", self.stream.peer()));
+                self.log.debug(format_args!("Error flushing: {error}"));
                 self.stream.shutdown();
             }
             FlushEnd::Blocked => {
@@ -203,9 +208,8 @@ impl Output {
         let pending = self.pending();
         self.queue
             .with(|queue| queue.fail(CloseReason::SlowConsumerWriteDeadline));
-        self.env.log().notice(format_args!(
-            "{} - Slow Consumer Detected: WriteDeadline of {:?} exceeded with {} chunks of {pending} total bytes.",
-            self.stream.peer(),
+        self.log.notice(format_args!(
+            "Slow Consumer Detected: WriteDeadline of {:?} exceeded with {} chunks of {pending} total bytes.",
             self.limits.write_deadline,
             pending.div_ceil(64 * 1024),
         ));
@@ -235,11 +239,9 @@ impl Drop for HolderGuard<'_> {
     fn drop(&mut self) {
         self.0.queue.with(|queue| queue.fail(CloseReason::InternalError));
         self.0.stream.shutdown();
-        let peer = self.0.stream.peer();
         self.0
-            .env
-            .log()
-            .error(format_args!("{peer} - the output panicked and was closed"));
+            .log
+            .error(format_args!("the output panicked and was closed"));
     }
 }
 
