@@ -39,6 +39,7 @@ mod reference;
 pub mod reload;
 mod report;
 mod section;
+mod server_url;
 mod shape;
 mod source;
 mod text;
@@ -50,15 +51,23 @@ pub use convert::{ByteSize, ListenAddress, OneOrMany, Secret, duration_text};
 pub use dunlin_config_derive::ConfigSection;
 pub use load::{LoadError, Loaded};
 pub use options::{
-    Account, AccountLimits, Authorization, CertificateFiles, CipherSuite, Config, ConfigError,
-    ConnectionType, Curve, GLOBAL_ACCOUNT, HandshakeFirst, LogFormat, OcspPeer, Permissions, PluginKind,
-    PluginOptions, ResponsePermission, SubjectRule, SubjectRules, TlsOptions, TlsVersion, User,
+    Account, AccountJetStream, AccountLimits, AuthCallout, Authorization, BatchLimits, CertificateFiles,
+    CipherSuite, ClusterOptions, ClusterTraffic, Compression, CompressionMode, Config, ConfigError,
+    ConnectionType, Curve, DirectoryKind, DirectoryResolver, Export, GLOBAL_ACCOUNT, GatewayOptions,
+    HandshakeFirst, Import, ImportSource, JetStreamLimits, JetStreamOptions, LeafnodeAuthorization,
+    LeafnodeOptions, LeafnodeProxy, LeafnodeUser, ListenerLogin, LogFormat, MessageTrace, MigrateOptions,
+    MqttOptions, OcspCacheKind, OcspCacheOptions, OcspMode, OcspOptions, OcspPeer, PeerLogin, Permissions,
+    PluginKind, PluginOptions, Proxies, RemoteGateway, RemoteLeafnode, Resolver, ResponsePermission,
+    ResponseType, RoutePermissions, Sampling, ServiceLatency, StoreCipher, SubjectRule, SubjectRules,
+    SyncInterval, TlsOptions, TlsVersion, TpmOptions, TrustedProxy, User, WebsocketOptions, WriteTimeout,
+    expand_path,
 };
 pub use reference::{reference_markdown, section_markdown};
 pub use report::{Finding, Report, Severity};
 pub use section::{
     ConfigSection, ConfigValue, Field, FromDefault, KeySpec, KeyStatus, TableReader, read_section,
 };
+pub use server_url::ServerUrl;
 pub use shape::{SectionSpec, Shape};
 pub use source::{MapSource, Source};
 pub use text::{DurationError, parse_duration, print_duration, quote};

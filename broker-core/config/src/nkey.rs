@@ -4,21 +4,56 @@
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Account = 0,
+    Cluster = 2 << 3,
+    Server = 13 << 3,
+    Operator = 14 << 3,
     User = 20 << 3,
+    Curve = 23 << 3,
+}
+
+/// First five bits of a seed.
+const SEED: u8 = 18 << 3;
+
+/// Whether `key` is a well-formed public key of any kind.
+pub(crate) fn is_any_public(key: &str) -> bool {
+    use Kind::{Account, Cluster, Curve, Operator, Server, User};
+    [Account, Cluster, Server, Operator, User, Curve]
+        .into_iter()
+        .any(|kind| is_public(key, kind))
+}
+
+/// Whether `seed` is a well-formed seed of this kind: the secret half of a key.
+pub(crate) fn is_seed(seed: &str, kind: Kind) -> bool {
+    let Some(bytes) = base32(seed, 58) else {
+        return false;
+    };
+    let Some((body, checksum)) = bytes.split_last_chunk::<2>() else {
+        return false;
+    };
+    let (Some(first), Some(second)) = (body.first(), body.get(1)) else {
+        return false;
+    };
+    let owner = ((first & 7) << 5) | ((second & 248) >> 3);
+    body.len() == 34
+        && first & 248 == SEED
+        && owner == kind as u8
+        && crc16(body) == u16::from_le_bytes(*checksum)
 }
 
 /// Whether `key` is a well-formed public key of this kind.
 pub(crate) fn is_public(key: &str, kind: Kind) -> bool {
-    let Some(bytes) = base32(key) else { return false };
+    let Some(bytes) = base32(key, 56) else {
+        return false;
+    };
     let Some((body, checksum)) = bytes.split_last_chunk::<2>() else {
         return false;
     };
     body.len() == 33 && body.first() == Some(&(kind as u8)) && crc16(body) == u16::from_le_bytes(*checksum)
 }
 
-/// RFC 4648 base32 without padding, of exactly the length of a key.
-fn base32(text: &str) -> Option<Vec<u8>> {
-    if text.len() != 56 {
+/// RFC 4648 base32 without padding, of exactly `length` characters.
+fn base32(text: &str, length: usize) -> Option<Vec<u8>> {
+    if text.len() != length {
         return None;
     }
     let mut out = Vec::with_capacity(35);

@@ -81,6 +81,16 @@ impl Report {
         self.add(Severity::Warning, Some(position), key, text)
     }
 
+    /// Adds a warning whose text is not in that form.
+    pub fn plain_warning(
+        &mut self,
+        position: &Position,
+        key: &str,
+        reason: impl Into<String>,
+    ) -> &mut Finding {
+        self.add(Severity::Warning, Some(position), key, reason.into())
+    }
+
     /// Adds a warning about the file as a whole.
     pub fn warning_anywhere(&mut self, reason: impl Into<String>) -> &mut Finding {
         self.add(Severity::Warning, None, "", reason.into())

@@ -2,7 +2,9 @@
 //!
 //! Rules: AUTH-6, AUTH-7 and the accounts table of CORE section 15.
 
+use super::jetstream::{self, AccountJetStream};
 use super::permissions::{Permissions, permissions};
+use super::sharing::{self, Export, Import, MessageTrace};
 use super::users::{User, apply_default_permissions, users};
 use crate::ConfigSection;
 use crate::nkey;
@@ -18,7 +20,7 @@ pub const GLOBAL_ACCOUNT: &str = "$G";
 /// An account: its users see each other's messages and nobody else's.
 #[derive(Clone, Debug, PartialEq, ConfigSection)]
 #[config(
-    inert = ["imports", "exports", "jetstream", "mappings", "maps", "msg_trace", "trace_dest"],
+    inert = ["mappings", "maps"],
     after = Account::settle
 )]
 pub struct Account {
@@ -37,6 +39,22 @@ pub struct Account {
     /// What all its connections together may use.
     #[config(with = account_limits, kind = "table", spec = "CORE section 15", reload)]
     pub limits: AccountLimits,
+    /// What it gives to other accounts.
+    #[config(with = sharing::exports, kind = "array of tables", shape = Shape::List(&Shape::table::<Export>()), inert,
+             spec = "AUTH-600", reload)]
+    pub exports: Vec<Export>,
+    /// What it takes from other accounts.
+    #[config(with = sharing::imports, kind = "array of tables", shape = Shape::List(&Shape::table::<Import>()), inert,
+             spec = "AUTH-600", reload)]
+    pub imports: Vec<Import>,
+    /// JetStream: a bool, `enabled`, or a table of limits.
+    #[config(with = jetstream::account_jetstream, kind = "bool, string or table", shape = jetstream::ACCOUNT_SHAPE, inert,
+             spec = "AUTH-1500", reload)]
+    pub jetstream: Option<AccountJetStream>,
+    /// Where traces of its messages go: a subject, or a table.
+    #[config(with = sharing::msg_trace, kind = "string or table", shape = sharing::TRACE, inert, alias = ["trace_dest"],
+             spec = "MON-160", reload)]
+    pub msg_trace: Option<MessageTrace>,
     /// Where it stands in the file.
     #[config(skip)]
     pub origin: Origin,
@@ -72,6 +90,10 @@ impl Account {
             users: Vec::new(),
             default_permissions: None,
             limits: AccountLimits::default(),
+            exports: Vec::new(),
+            imports: Vec::new(),
+            jetstream: None,
+            msg_trace: None,
             origin: Origin::default(),
             users_origin: Origin::default(),
         }

@@ -5,10 +5,20 @@
 //! Rules: CORE-124 to CORE-127 and the tables of CORE section 15.
 
 mod accounts;
+mod blocks;
+mod callout;
+mod cluster;
+mod compression;
+mod jetstream;
+mod leafnodes;
+mod listeners;
 mod log_format;
+mod ocsp;
+mod operator;
 mod permissions;
 mod plugins;
 mod readers;
+mod sharing;
 mod tls;
 mod users;
 mod validate;
@@ -20,17 +30,34 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 pub use accounts::{Account, AccountLimits, GLOBAL_ACCOUNT};
+pub use callout::AuthCallout;
+pub use cluster::{ClusterOptions, GatewayOptions, PeerLogin, RemoteGateway, RoutePermissions};
+pub use compression::{Compression, CompressionMode};
+pub use jetstream::{
+    AccountJetStream, BatchLimits, ClusterTraffic, JetStreamLimits, JetStreamOptions, StoreCipher,
+    SyncInterval, TpmOptions,
+};
+pub use leafnodes::{
+    LeafnodeAuthorization, LeafnodeOptions, LeafnodeProxy, LeafnodeUser, MigrateOptions, RemoteLeafnode,
+    expand_path,
+};
+pub use listeners::{ListenerLogin, MqttOptions, WebsocketOptions};
 pub use log_format::LogFormat;
+pub use ocsp::{OcspCacheKind, OcspCacheOptions, OcspMode, OcspOptions};
+pub use operator::{DirectoryKind, DirectoryResolver, Proxies, Resolver, TrustedProxy};
 pub use permissions::{Permissions, ResponsePermission, SubjectRule, SubjectRules};
 pub use plugins::{PluginKind, PluginOptions};
+pub use readers::WriteTimeout;
+pub use sharing::{Export, Import, ImportSource, MessageTrace, ResponseType, Sampling, ServiceLatency};
 pub use tls::{CertificateFiles, CipherSuite, Curve, HandshakeFirst, OcspPeer, TlsOptions, TlsVersion};
 pub use users::{Authorization, ConnectionType, User};
 pub use validate::ConfigError;
 
 use crate::ConfigSection;
-use crate::convert::ListenAddress;
+use crate::convert::{ListenAddress, Secret};
 use crate::report::Report;
 use crate::section::TableReader;
+use crate::shape::Shape;
 use crate::text::quote;
 
 /// Name of the system account where the configuration gives none.
@@ -41,18 +68,7 @@ const SYSTEM_ACCOUNT: &str = "$SYS";
 #[config(
     after = Config::settle,
     compare,
-    inert = [
-        "cluster", "gateway", "leafnodes", "leaf", "websocket", "ws", "mqtt", "jetstream", "store_dir",
-        "storedir", "default_js_domain", "http", "https", "http_port", "monitor_port", "https_port",
-        "http_base_path", "prof_port", "prof_block_rate",
-        "write_timeout", "connect_error_reports", "reconnect_error_reports", "ocsp",
-        "ocsp_cache", "mappings", "maps", "default_sentinel", "resolver_tls", "resolver_preload",
-        "resolver_pinned_accounts", "feature_flags",
-    ],
-    refused = [
-        "operator", "operators", "root", "roots", "root_operator", "root_operators", "resolver",
-        "account_resolver", "accounts_resolver", "trusted", "trusted_keys", "proxies",
-    ]
+    inert = ["mappings", "maps"],
 )]
 pub struct Config {
     /// Host and port of the NATS listener in one.
@@ -115,6 +131,12 @@ pub struct Config {
     /// Directory that receives a file with the ports in use.
     #[config(reload, spec = "CORE-135")]
     pub ports_file_dir: Option<String>,
+    /// Port of the profiler.
+    #[config(with = readers::port, inert, default_doc = "0", spec = "CORE section 15")]
+    pub prof_port: i32,
+    /// Nanoseconds of blocking per profiled event.
+    #[config(inert, spec = "CORE section 15", unit = "nanoseconds", reload)]
+    pub prof_block_rate: i64,
     /// Longest protocol line, without payload, in bytes.
     #[config(default = 4096, with = readers::control_line, kind = "integer", reload, spec = "CORE section 15")]
     pub max_control_line: u32,
@@ -149,6 +171,10 @@ pub struct Config {
     /// How long a write to a connection may block before it counts as slow.
     #[config(default = "10s", with = readers::duration, kind = "duration", reload, spec = "CORE-126")]
     pub write_deadline: Duration,
+    /// What a write does that blocks for longer: `default`, `close` or `retry`.
+    #[config(with = readers::write_timeout, kind = "string", values = ["default", "close", "retry"], inert,
+             default_doc = "default", spec = "CORE section 15")]
+    pub write_timeout: WriteTimeout,
     /// Over which time a lame duck closes its connections; at least 30 seconds.
     #[config(default = "2m", with = readers::lame_duck, kind = "duration", spec = "CORE section 15")]
     pub lame_duck_duration: Duration,
@@ -162,12 +188,36 @@ pub struct Config {
     /// listeners that only a load balancer can reach: the header is believed.
     #[config(spec = "CORE-88")]
     pub proxy_protocol: bool,
+    /// Proxies whose word about a connection counts.
+    #[config(with = operator::proxies, refused, kind = "table", spec = "AUTH-1400", reload)]
+    pub proxies: Option<Proxies>,
     /// Do not cache which subscriptions match a subject.
     #[config(alias = ["no_sublist_cache"], option = "NoSublistCache", spec = "CORE section 15")]
     pub disable_sublist_cache: bool,
     /// Do not accept messages with headers.
     #[config(spec = "CORE section 15")]
     pub no_header_support: bool,
+    /// Failed attempts to reach a server between two log lines, the first time.
+    #[config(default = 3600, with = readers::reports, inert, spec = "CORE section 15", reload)]
+    pub connect_error_reports: u64,
+    /// The same once it was reached before.
+    #[config(default = 1, with = readers::reports, inert, spec = "CORE section 15", reload)]
+    pub reconnect_error_reports: u64,
+    /// Host and port of the monitoring page.
+    #[config(inert, spec = "MON-10", example = "http: 8222")]
+    pub http: Option<ListenAddress>,
+    /// Host and port of the monitoring page with TLS.
+    #[config(inert, spec = "MON-10", example = "https: 8222")]
+    pub https: Option<ListenAddress>,
+    /// Port of the monitoring page; 0 for none.
+    #[config(with = readers::port, inert, alias = ["monitor_port"], default_doc = "0", spec = "MON-10")]
+    pub http_port: i32,
+    /// Port of the monitoring page with TLS; 0 for none.
+    #[config(with = readers::port, inert, default_doc = "0", spec = "MON-10")]
+    pub https_port: i32,
+    /// Path before all pages of the monitoring.
+    #[config(default = "/", with = readers::base_path, inert, spec = "MON-10")]
+    pub http_base_path: String,
     /// Who may connect. Absent, with no user in `accounts` either: everybody.
     #[config(reload, spec = "AUTH-5")]
     pub authorization: Option<Authorization>,
@@ -177,24 +227,83 @@ pub struct Config {
     /// User whose rights a connection without credentials gets.
     #[config(spec = "AUTH-13")]
     pub no_auth_user: Option<String>,
+    /// JWT of a user whose rights a connection without credentials gets, in operator mode.
+    #[config(inert, spec = "AUTH-1100", secret)]
+    pub default_sentinel: Secret,
+    /// Operators that vouch for accounts: files, or JWTs.
+    #[config(with = operator::operators, kind = "string or array", shape = Shape::OneOrMany(&Shape::Text), refused,
+             alias = ["operators", "root", "roots", "root_operator", "root_operators"], spec = "AUTH-1100")]
+    pub operator: Vec<String>,
+    /// Where the JWTs of accounts come from: `MEM`, `URL(..)`, or a directory.
+    #[config(with = operator::resolver, kind = "string or table", shape = operator::RESOLVER, refused,
+             alias = ["account_resolver", "accounts_resolver"], spec = "AUTH-1200", reload)]
+    pub resolver: Option<Resolver>,
+    /// TLS towards the server of `URL(..)`.
+    #[config(with = tls::client_tls, kind = "table", inert, spec = "AUTH-300", reload)]
+    pub resolver_tls: Option<TlsOptions>,
+    /// JWTs by account.
+    #[config(with = operator::preload, kind = "table of JWTs", inert, spec = "AUTH-1200")]
+    pub resolver_preload: BTreeMap<String, String>,
+    /// Accounts whose JWTs must not be replaced by other servers.
+    #[config(with = operator::pinned_accounts, kind = "string or array", shape = Shape::OneOrMany(&Shape::Text), inert,
+             spec = "AUTH-1200")]
+    pub resolver_pinned_accounts: Vec<String>,
+    /// Public nkeys of operators, in place of their JWTs.
+    #[config(with = operator::trusted_keys, kind = "string or array", shape = Shape::OneOrMany(&Shape::Text), refused,
+             alias = ["trusted"], spec = "AUTH-1100")]
+    pub trusted_keys: Vec<String>,
     /// Account that carries system messages. Default: `$SYS`.
     #[config(with = readers::system_account, kind = "string", default_doc = "$SYS", alias = ["system"], spec = "CORE section 15")]
     pub system_account: Option<String>,
     /// Run without a system account.
     #[config(alias = ["no_system", "no_sys_acc"], spec = "CORE section 15")]
     pub no_system_account: bool,
+    /// Routes to the other servers of the cluster.
+    #[config(with = cluster::cluster, kind = "table", inert, spec = "NET 2.1", reload)]
+    pub cluster: Option<ClusterOptions>,
+    /// Connections to other clusters.
+    #[config(with = cluster::gateway, kind = "table", inert, spec = "NET 3.1")]
+    pub gateway: Option<GatewayOptions>,
+    /// Leafnodes: those that connect here, and those that this server is.
+    #[config(with = leafnodes::leafnodes, kind = "table", inert, alias = ["leaf"], spec = "NET 4.1", reload)]
+    pub leafnodes: Option<LeafnodeOptions>,
+    /// NATS and MQTT over WebSocket.
+    #[config(with = listeners::websocket, kind = "table", inert, alias = ["ws"], spec = "WS C1")]
+    pub websocket: Option<WebsocketOptions>,
+    /// MQTT.
+    #[config(with = listeners::mqtt, kind = "table", inert, spec = "MQTT A1", reload)]
+    pub mqtt: Option<MqttOptions>,
+    /// JetStream: a bool, `enabled`, or a table.
+    #[config(with = jetstream::jetstream, kind = "bool, string or table", shape = jetstream::SHAPE, inert,
+             spec = "CORE section 15", reload)]
+    pub jetstream: Option<JetStreamOptions>,
+    /// Directory of the streams. It may stand in `jetstream` instead.
+    #[config(inert, alias = ["storedir"], spec = "CORE section 15")]
+    pub store_dir: String,
+    /// Domains of JetStream by account.
+    #[config(with = readers::js_domains, kind = "table of strings", inert, spec = "CORE section 15")]
+    pub default_js_domain: BTreeMap<String, String>,
     /// Tags of this server, for placement.
     #[config(with = users::server_tags, kind = "string or array", reload = "tags", spec = "CORE section 15")]
     pub server_tags: Vec<String>,
     /// Free facts about this server.
     #[config(with = readers::metadata, kind = "table of strings", reload = "metadata", spec = "CORE section 15")]
     pub server_metadata: BTreeMap<String, String>,
+    /// Switches of features that are being introduced.
+    #[config(with = readers::feature_flags, kind = "table of bools", inert, spec = "CORE section 15")]
+    pub feature_flags: BTreeMap<String, bool>,
     /// TLS of the NATS listener.
     #[config(with = tls::client_tls, refused, spec = "AUTH-300", reload)]
     pub tls: Option<TlsOptions>,
     /// Accept plain connections beside TLS.
     #[config(inert, option = "AllowNonTLS", spec = "AUTH-303")]
     pub allow_non_tls: bool,
+    /// Serve the own certificate with its status: a bool, or `{mode, url, urls}`.
+    #[config(with = ocsp::ocsp, kind = "bool or table", shape = ocsp::SHAPE, inert, spec = "AUTH-400", reload)]
+    pub ocsp: Option<OcspOptions>,
+    /// Remember the status of peers' certificates: a bool, or a table.
+    #[config(with = ocsp::ocsp_cache, kind = "bool or table", shape = ocsp::CACHE, inert, spec = "AUTH-413", reload)]
+    pub ocsp_cache: Option<OcspCacheOptions>,
     /// Options of plugins: `plugins.<kind>.<name>`, kind being listener, auth, store or service.
     #[config(with = plugins::plugins, kind = "table", shape = plugins::SHAPE)]
     pub plugins: Vec<PluginOptions>,
@@ -249,34 +358,15 @@ impl Config {
 
     fn settle(&mut self, table: &TableReader<'_>, report: &mut Report) {
         self.trace |= self.trace_verbose || self.trace_headers;
-        self.settle_address(table);
-        self.check_authorization(table, report);
-        self.check_unique_users(report);
-    }
-
-    /// `listen` sets host and port at its place in the file; what stands below it counts.
-    fn settle_address(&mut self, table: &TableReader<'_>) {
-        let place = |names: &[&str]| {
-            table
-                .table()
-                .iter()
-                .rposition(|entry| names.iter().any(|name| name.eq_ignore_ascii_case(&entry.key)))
-        };
-        if let Some(listen) = self.listen.clone() {
-            let at = place(&["listen"]);
-            if place(&["host", "net"]) < at {
-                self.host = listen.host;
-            }
-            if place(&["port"]) < at {
-                self.port = listen.port;
-            }
-        }
-        if self.host.is_empty() {
-            self.host = "0.0.0.0".to_owned();
-        }
+        readers::settle_address(table, self.listen.as_ref(), &mut self.host, &mut self.port);
         if self.port == 0 {
             self.port = 4222;
         }
+        readers::settle_monitoring(table, self);
+        jetstream::check_store_dir(table, report);
+        self.check_callout(report);
+        self.check_authorization(table, report);
+        self.check_unique_users(report);
     }
 
     /// AUTH-6: one user, one token, or many users.
@@ -307,6 +397,27 @@ impl Config {
                 report.error(at, "users", "Can not have a single user/pass and accounts");
             } else if token {
                 report.error(at, "users", "Can not have a token and accounts");
+            }
+        }
+    }
+
+    /// Accounts that a callout may name must exist.
+    fn check_callout(&self, report: &mut Report) {
+        let callout = self
+            .authorization
+            .as_ref()
+            .and_then(|auth| auth.auth_callout.as_ref());
+        let Some(callout) = callout else { return };
+        for name in &callout.allowed_accounts {
+            if !self.accounts.iter().any(|account| account.name == *name) {
+                let reason = format!(
+                    "auth_callout allowed account {} not found in configured accounts",
+                    quote(name)
+                );
+                match &callout.origin.0 {
+                    Some(position) => report.error(position, "allowed_accounts", reason),
+                    None => report.error_anywhere("allowed_accounts", reason),
+                };
             }
         }
     }

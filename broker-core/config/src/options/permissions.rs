@@ -119,6 +119,11 @@ fn subscribe_rules(field: &Field<'_>, report: &mut Report) -> Option<SubjectRule
     subject_rules(field, Queues::Allowed, report)
 }
 
+/// One subject or a list of them, without queues.
+pub(super) fn plain_subjects(field: &Field<'_>, report: &mut Report) -> Option<Vec<SubjectRule>> {
+    Some(subjects(field, Queues::Refused, report))
+}
+
 fn subject_rules(field: &Field<'_>, queues: Queues, report: &mut Report) -> Option<SubjectRules> {
     let Value::Table(table) = &field.node.value else {
         return Some(SubjectRules {

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::convert::{duration_text, integer};
+use crate::convert::{ListenAddress, duration_text, integer};
 use crate::report::Report;
-use crate::section::{ConfigValue, Field};
+use crate::section::{ConfigSection, ConfigValue, Field, TableReader, read_section};
 use crate::text::{DurationError, parse_duration, print_duration};
 use crate::value::Value;
 
@@ -186,6 +186,160 @@ pub(super) fn strings(field: &Field<'_>, prefix: &str, report: &mut Report) -> O
         other => {
             let got = other.type_name();
             item.error(format!("{prefix}: unsupported type in array {got}"), report)
+        }
+    });
+    Some(read.collect())
+}
+
+/// A nested block; another value is the error `<wrong>, got <type>`.
+pub(super) fn block<S: ConfigSection>(
+    field: &Field<'_>,
+    wrong: &str,
+    report: &mut Report,
+) -> Option<Option<S>> {
+    match field.node.value {
+        Value::Table(_) => read_section(field, report).map(Some),
+        ref other => field.error(format!("{wrong}, got {}", other.type_name()), report),
+    }
+}
+
+/// `listen` sets host and port at its place in the table; what stands below it counts.
+pub(super) fn settle_address(
+    table: &TableReader<'_>,
+    listen: Option<&ListenAddress>,
+    host: &mut String,
+    port: &mut i32,
+) {
+    let place = |names: &[&str]| {
+        table
+            .table()
+            .iter()
+            .rposition(|entry| names.iter().any(|name| name.eq_ignore_ascii_case(&entry.key)))
+    };
+    if let Some(listen) = listen {
+        let at = place(&["listen"]);
+        if place(&["host", "net"]) < at {
+            listen.host.clone_into(host);
+        }
+        if place(&["port"]) < at {
+            *port = listen.port;
+        }
+    }
+    if host.is_empty() {
+        "0.0.0.0".clone_into(host);
+    }
+}
+
+/// What a write does that blocks for longer than the write deadline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteTimeout {
+    /// Close clients, retry between servers.
+    #[default]
+    Default,
+    /// Close the connection.
+    Close,
+    /// Go on trying.
+    Retry,
+}
+
+/// Case counts here, as in the reference.
+pub(super) fn write_timeout(field: &Field<'_>, report: &mut Report) -> Option<WriteTimeout> {
+    match String::from_field(field, report)?.as_str() {
+        "default" => Some(WriteTimeout::Default),
+        "close" => Some(WriteTimeout::Close),
+        "retry" => Some(WriteTimeout::Retry),
+        _ => field.error("write_timeout must be 'default', 'close' or 'retry'", report),
+    }
+}
+
+/// A duration; 0 is as good as absent.
+pub(super) fn optional_duration(field: &Field<'_>, report: &mut Report) -> Option<Option<Duration>> {
+    Duration::from_field(field, report).map(|duration| Some(duration).filter(|duration| !duration.is_zero()))
+}
+
+/// A count; 0 is as good as absent.
+pub(super) fn optional_count(field: &Field<'_>, report: &mut Report) -> Option<Option<u32>> {
+    count32(field, report).map(|count| Some(count).filter(|count| *count > 0))
+}
+
+/// A number of connections in either sign; 0 is as good as absent.
+pub(super) fn pool_size(field: &Field<'_>, report: &mut Report) -> Option<Option<i32>> {
+    i32::from_field(field, report).map(|size| Some(size).filter(|size| *size != 0))
+}
+
+/// A number of attempts; 0 is the default.
+pub(super) fn reports(field: &Field<'_>, report: &mut Report) -> Option<u64> {
+    count(field, report).and_then(unless_zero)
+}
+
+/// Begins with a slash, and has no `.`, `..` or empty part.
+pub(super) fn base_path(field: &Field<'_>, report: &mut Report) -> Option<String> {
+    let path = String::from_field(field, report)?;
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    Some(format!("/{}", parts.join("/")))
+}
+
+/// `http` and `https` set the ports too, each where it stands.
+pub(super) fn settle_monitoring(table: &TableReader<'_>, config: &mut super::Config) {
+    let place = |names: &[&str]| {
+        let entries = table.table().iter();
+        entries
+            .rev()
+            .position(|entry| names.iter().any(|name| name.eq_ignore_ascii_case(&entry.key)))
+    };
+    // Counted from the end: the smaller place stands lower and counts.
+    let lower = |one: Option<usize>, two: Option<usize>| match (one, two) {
+        (Some(one), Some(two)) => one < two,
+        (one, _) => one.is_some(),
+    };
+    if let Some(http) = &config.http
+        && lower(place(&["http"]), place(&["http_port", "monitor_port"]))
+    {
+        config.http_port = http.port;
+    }
+    if let Some(https) = &config.https
+        && lower(place(&["https"]), place(&["https_port"]))
+    {
+        config.https_port = https.port;
+    }
+}
+
+pub(super) fn js_domains(field: &Field<'_>, report: &mut Report) -> Option<BTreeMap<String, String>> {
+    match &field.node.value {
+        Value::Table(_) => BTreeMap::from_field(field, report),
+        other => {
+            let got = other.type_name();
+            field.error(
+                format!("error default_js_domain config: unsupported type {got}"),
+                report,
+            )
+        }
+    }
+}
+
+pub(super) fn feature_flags(field: &Field<'_>, report: &mut Report) -> Option<BTreeMap<String, bool>> {
+    let Value::Table(table) = &field.node.value else {
+        let got = field.node.value.type_name();
+        return field.error(
+            format!("error parsing feature flags: unsupported type {got}"),
+            report,
+        );
+    };
+    let read = table.iter().filter_map(|entry| match entry.node.value {
+        Value::Bool(on) => Some((entry.key.to_string(), on)),
+        ref other => {
+            let (flag, got) = (crate::text::quote(&entry.key), other.type_name());
+            let reason = format!("error parsing feature flag {flag}: expected bool, got {got}");
+            Field::of(entry).error(reason, report)
         }
     });
     Some(read.collect())

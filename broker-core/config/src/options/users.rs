@@ -5,19 +5,21 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::callout::{AuthCallout, auth_callout};
 use super::permissions::{Permissions, permissions};
+use super::readers;
 use crate::ConfigSection;
 use crate::convert::{OneOrMany, Secret};
 use crate::nkey;
 use crate::report::Report;
 use crate::section::{ConfigValue, Field, TableReader};
 use crate::shape::Shape;
-use crate::text::{parse_duration, quote};
+use crate::text::quote;
 use crate::value::{Origin, Value};
 
 /// Who may connect, when no account says so.
 #[derive(Clone, Debug, PartialEq, ConfigSection)]
-#[config(refused = ["auth_callout", "auth_hook"], after = Authorization::settle, compare)]
+#[config(after = Authorization::settle, compare)]
 pub struct Authorization {
     /// Name of the single user.
     #[config(alias = ["username"], spec = "AUTH-21", reload = "authorization username")]
@@ -37,6 +39,9 @@ pub struct Authorization {
     /// Permissions of users without their own.
     #[config(with = permissions, kind = "table", alias = ["default_permission", "permissions"], spec = "AUTH-9", reload = "authorization users")]
     pub default_permissions: Option<Permissions>,
+    /// Ask a service about each connection.
+    #[config(with = auth_callout, refused, alias = ["auth_hook"], spec = "AUTH-1300")]
+    pub auth_callout: Option<AuthCallout>,
     /// Accept only connections through a trusted proxy. Not supported yet: `true` is refused.
     #[config(with = refuse_true, kind = "bool", default_doc = "false", spec = "AUTH-5")]
     pub proxy_required: bool,
@@ -281,20 +286,17 @@ fn connection_type_names<'a>(field: &Field<'a>, report: &mut Report) -> Option<V
 
 /// Seconds, or a duration string; above a minute it warns (AUTH-5).
 fn auth_timeout(field: &Field<'_>, report: &mut Report) -> Option<Option<Duration>> {
-    let seconds = match &field.node.value {
-        Value::Integer(seconds) => *seconds as f64,
-        Value::Float(seconds) => *seconds,
-        Value::String(text) => match parse_duration(text) {
-            Ok(nanoseconds) => nanoseconds as f64 / 1e9,
-            Err(reason) => {
-                return field.error(
-                    format!("error parsing authorization config, 'timeout' {reason}"),
-                    report,
-                );
-            }
-        },
-        _ => return field.error("error parsing authorization config, 'timeout' wrong type", report),
-    };
+    login_timeout(field, "error parsing authorization config, 'timeout'", report)
+}
+
+/// The same in any block; errors begin with `prefix`. 0 is as good as absent.
+pub(super) fn login_timeout(
+    field: &Field<'_>,
+    prefix: &str,
+    report: &mut Report,
+) -> Option<Option<Duration>> {
+    let timeout = readers::seconds(field, prefix, report)?;
+    let seconds = timeout.as_secs_f64();
     if seconds > 60.0 {
         let got = &field.node.value;
         let reason = format!(
@@ -303,10 +305,7 @@ fn auth_timeout(field: &Field<'_>, report: &mut Report) -> Option<Option<Duratio
         );
         report.warning(field.pos, field.key, &reason);
     }
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(timeout) => Some(Some(timeout).filter(|timeout| !timeout.is_zero())),
-        Err(_) => field.error("timeout value can not be negative", report),
-    }
+    Some(Some(timeout).filter(|timeout| !timeout.is_zero()))
 }
 
 /// The one or many strings under `server_tags`: lower case, trimmed, each once.

@@ -31,6 +31,9 @@ pub enum ConfigError {
     /// Only reached when the name comes from a flag.
     #[error("server name cannot contain spaces")]
     ServerNameWithSpaces,
+    /// A block of several keys is wrong as a whole; the reference's text.
+    #[error("{0}")]
+    Block(String),
     /// `no_auth_user` is set and there are no users at all.
     #[error("no_auth_user: \"{0}\" present, but users/nkeys are not defined")]
     NoAuthUserWithoutUsers(String),
@@ -57,24 +60,32 @@ impl Config {
         if self.server_name.as_ref().is_some_and(|name| name.contains(' ')) {
             return Err(ConfigError::ServerNameWithSpaces);
         }
-        self.validate_no_auth_user()
+        self.check_operators()?;
+        self.check_leafnodes()?;
+        self.check_no_auth_user(self.no_auth_user.as_deref().unwrap_or_default())?;
+        self.check_gateway()?;
+        self.check_cluster()?;
+        self.check_mqtt()?;
+        self.check_jetstream()?;
+        self.check_websocket()?;
+        self.check_monitoring()
     }
 
-    /// AUTH-13.
-    fn validate_no_auth_user(&self) -> Result<(), ConfigError> {
-        let Some(name) = self.no_auth_user.as_ref().filter(|name| !name.is_empty()) else {
+    /// AUTH-13: the user that stands in for nobody exists; empty is none.
+    pub(super) fn check_no_auth_user(&self, name: &str) -> Result<(), ConfigError> {
+        if name.is_empty() {
             return Ok(());
-        };
+        }
         let known = |name: &str| {
             self.users()
                 .any(|(_, user)| user.user == name || user.nkey.as_deref() == Some(name))
         };
         if self.users().next().is_none() {
-            Err(ConfigError::NoAuthUserWithoutUsers(name.clone()))
+            Err(ConfigError::NoAuthUserWithoutUsers(name.to_owned()))
         } else if known(name) {
             Ok(())
         } else {
-            Err(ConfigError::NoAuthUserUnknown(name.clone()))
+            Err(ConfigError::NoAuthUserUnknown(name.to_owned()))
         }
     }
 }

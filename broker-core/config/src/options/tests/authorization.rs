@@ -118,6 +118,8 @@ fn callout_and_proxies_are_refused() {
         expect![[r#"
             error a:1:16: key "auth_callout" is not supported yet; refusing to start without it
               ignoring it would weaken the protection that this file asks for; remove it only if that is meant
+            error a:1:16: Authorization callouts require authorized users to be specified
+            error a:1:31: Expected callout user to be a valid public account nkey, got "x"
         "#]],
     );
     check_errors(&[

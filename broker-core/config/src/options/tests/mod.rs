@@ -2,8 +2,13 @@
 
 mod authorization;
 mod golden;
+mod jetstream;
+mod listeners;
+mod operator;
+mod peers;
 mod samples;
 mod sections;
+mod sharing;
 mod tls;
 mod top_level;
 
@@ -63,5 +68,30 @@ fn check_errors(cases: &[(&str, &str)]) {
             .filter(|finding| finding.severity >= Severity::Warning);
         let reasons: Vec<&str> = findings.map(|finding| finding.reason.as_str()).collect();
         assert_eq!(reasons, [*expected], "{text}");
+    }
+}
+
+/// The same for keys that are refused for now: that refusal is left out.
+#[track_caller]
+fn check_texts(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let (_, report) = load(text);
+        let reasons: Vec<&str> = report
+            .findings()
+            .into_iter()
+            .filter(|finding| finding.severity >= Severity::Warning)
+            .map(|finding| finding.reason.as_str())
+            .filter(|reason| !reason.ends_with("refusing to start without it"))
+            .collect();
+        assert_eq!(reasons, [*expected], "{text}");
+    }
+}
+
+/// Each text reads, and fails at start with this reason.
+#[track_caller]
+fn check_start(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let failed = config(text).validate().map_err(|error| error.to_string());
+        assert_eq!(failed, Err((*expected).to_owned()), "{text}");
     }
 }
