@@ -10,6 +10,8 @@ use async_trait::async_trait;
 use dunlin_config::{Permissions, Secret};
 use dunlin_subject::AccountName;
 
+use crate::certificate::TlsPeer;
+
 /// Decides about logins. One provider is chosen per broker; it may ask others.
 ///
 /// ```
@@ -132,15 +134,6 @@ pub struct Credentials {
     pub jwt: Secret,
     /// A proxy's signature of the nonce (AUTH-1400).
     pub proxy_signature: Secret,
-}
-
-/// What the TLS handshake showed about the peer.
-#[derive(Clone, Debug, Default)]
-pub struct TlsPeer {
-    /// The verified certificate chain in DER, leaf first; empty when none was asked for.
-    pub certificates: Vec<Vec<u8>>,
-    /// Whether the listener lets the certificate name the user, in place of CONNECT (`verify_and_map`, AUTH-308).
-    pub maps_user: bool,
 }
 
 /// Everything known at the moment of a login.

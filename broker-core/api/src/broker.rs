@@ -352,6 +352,8 @@ pub enum CloseReason {
     AuthenticationTimeout,
     #[error("Authentication Failure")]
     AuthenticationViolation,
+    #[error("TLS Handshake Failure")]
+    TlsHandshakeError,
     #[error("Slow Consumer (Pending Bytes)")]
     SlowConsumerPendingBytes,
     #[error("Slow Consumer (Write Deadline)")]

@@ -6,7 +6,9 @@
 
 mod auth;
 mod broker;
+mod certificate;
 mod connection;
+mod dn;
 mod env;
 pub mod fault;
 mod listener;
@@ -20,13 +22,15 @@ pub mod system_error;
 
 pub use auth::{
     AuthPosture, AuthProvider, ConnectionType, Credentials, Denied, Evidence, Login, LoginAttempt,
-    SessionLimits, TlsPeer,
+    SessionLimits,
 };
 pub use broker::{
     Broker, BrokerCore, CloseReason, OpenError, PublishRefusal, Refused, ServerIdentity, Session,
     SessionCore, SessionFlags, SessionRequest, SubscribeError,
 };
+pub use certificate::{CertificateNames, TlsPeer};
 pub use connection::{Admission, AdmissionPlace, ConnectionLog, ConnectionStatus, SessionControl};
+pub use dn::{DistinguishedName, DnAttribute, DnError};
 pub use dunlin_config::{self as config, Permissions, PluginKind, Secret};
 pub use dunlin_subject::{AccountName, Filter, FilterBuf, QueueName, Sid, Subject, SubjectBuf};
 pub use env::*;

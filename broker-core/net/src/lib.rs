@@ -9,6 +9,7 @@
 pub mod output;
 pub mod proxy;
 pub mod sim;
+pub mod tls;
 
 mod accept;
 mod tcp;

@@ -20,6 +20,17 @@ pub(crate) struct InfoBase {
     pub(crate) auth: AuthPosture,
     pub(crate) client_id: u64,
     pub(crate) peer: SocketAddr,
+    pub(crate) tls: TlsInfo,
+}
+
+/// What INFO says of TLS (AUTH-302).
+#[derive(Clone, Copy, Default)]
+pub(crate) struct TlsInfo {
+    pub(crate) is_required: bool,
+    /// The client may choose.
+    pub(crate) is_available: bool,
+    /// The client needs a certificate.
+    pub(crate) verifies: bool,
 }
 
 impl InfoBase {
@@ -36,6 +47,9 @@ impl InfoBase {
             port: i64::from(self.port),
             headers: self.headers,
             auth_required: self.auth.announced,
+            tls_required: self.tls.is_required,
+            tls_verify: self.tls.verifies,
+            tls_available: self.tls.is_available,
             max_payload: i32::try_from(max_payload).unwrap_or(i32::MAX),
             client_id: self.client_id,
             client_ip: self.peer.ip().to_string(),

@@ -15,18 +15,28 @@ mod ping;
 mod proxy;
 mod receiver;
 mod redact;
+mod secure;
 mod session;
 mod settings;
 mod trace;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
+use dunlin_api::config::Config;
 use dunlin_api::{
     Broker, Component, Connection, Endpoint, Env, Listener, NoOptions, Plugin, PluginError, Setup,
 };
 use dunlin_net::WaitingRoom;
+use dunlin_net::tls::{TlsError, TlsStream};
+
+use secure::{ClientTls, Tls};
+
+/// Time between two reports of refused handshakes (CORE-11).
+const REPORTS: Duration = Duration::from_secs(1);
 
 /// The plugin.
 pub fn plugin() -> Plugin {
@@ -41,6 +51,8 @@ pub struct NatsListener {
     env: Env,
     proxy_protocol: bool,
     room: Arc<WaitingRoom>,
+    tls: ArcSwapOption<ClientTls>,
+    tls_shared: Arc<secure::Shared>,
 }
 
 impl Component for NatsListener {
@@ -49,8 +61,14 @@ impl Component for NatsListener {
     type Options = NoOptions;
 
     fn open(_: NoOptions, setup: &Setup<'_>) -> Result<Self, PluginError> {
-        let endpoint = settings::endpoint(setup.config);
+        let tls = ClientTls::load(setup.config, setup.env).map_err(unusable_tls)?;
+        let mut endpoint = settings::endpoint(setup.config);
+        if tls.as_ref().is_some_and(|tls| tls.info().is_required) {
+            endpoint.scheme = "tls";
+        }
         Ok(Self {
+            tls: ArcSwapOption::new(tls),
+            tls_shared: Arc::new(secure::Shared::new(setup.config)),
             host: endpoint.host.as_str().into(),
             endpoint,
             bound: OnceLock::new(),
@@ -74,10 +92,57 @@ impl Listener for NatsListener {
             let line = format_args!("PROXY protocol enabled for client connections");
             self.env.log().notice(line);
         }
+        if let Some(tls) = self.tls.load().as_deref() {
+            tls.announce(self.env.log());
+        }
+        if self.tls_shared.has_rate() {
+            self.report_refused();
+        }
     }
 
-    async fn session(&self, connection: Connection, broker: &Broker) {
+    async fn session(&self, mut connection: Connection, broker: &Broker) {
         let port = self.bound.get().map_or(self.endpoint.port, SocketAddr::port);
-        session::run(connection, broker, &self.host, port, &self.room).await;
+        let tls = self.tls.load_full().map(|rules| {
+            let stream = TlsStream::new(connection.stream.clone());
+            connection.stream = stream.clone();
+            let shared = self.tls_shared.clone();
+            Tls {
+                rules,
+                stream,
+                shared,
+            }
+        });
+        session::run(connection, broker, &self.host, port, tls, &self.room).await;
     }
+
+    /// Certificates and TLS settings apply to connections that come from now on; those with a certificate that is no
+    /// longer pinned are closed (AUTH-305, AUTH-314). On an error all stays as it was. Waits for the disk.
+    fn reload(&self, config: &Config) -> Result<(), String> {
+        let tls = ClientTls::load(config, &self.env).map_err(|error| unusable_tls(error).0)?;
+        self.tls.store(tls.clone());
+        let closed = tls.map_or(0, |tls| self.tls_shared.recheck_pins(&tls));
+        if closed > 0 {
+            let line = format_args!("Disconnect {closed} clients due to pinned certs reload");
+            self.env.log().notice(line);
+        }
+        Ok(())
+    }
+}
+
+impl NatsListener {
+    /// Once a second, for as long as there is a listener (CORE-11).
+    fn report_refused(&self) {
+        let (env, shared) = (self.env.clone(), Arc::downgrade(&self.tls_shared));
+        self.env.spawn("reporting refused handshakes", async move {
+            while let Some(shared) = shared.upgrade() {
+                shared.report_refused(env.log());
+                drop(shared);
+                env.sleep(REPORTS).await;
+            }
+        });
+    }
+}
+
+fn unusable_tls(error: TlsError) -> PluginError {
+    PluginError(format!("{error} ({})", error.remedy()))
 }

@@ -1,5 +1,6 @@
 //! From CONNECT to an open session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::{
@@ -50,6 +51,10 @@ impl Client {
                 proxy_signature: secret(&connect.proxy_sig),
             },
             nonce: self.nonce.clone(),
+            tls: self
+                .tls
+                .as_ref()
+                .and_then(|tls| Some(Arc::new(tls.stream.peer_identity()?))),
             client_name: connect.name.clone(),
             ..LoginAttempt::anonymous(self.info.peer, ConnectionType::Standard)
         }

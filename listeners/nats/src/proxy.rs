@@ -3,15 +3,17 @@
 use dunlin_api::CloseReason;
 use dunlin_net::proxy;
 
-use crate::session::{Client, End};
+use crate::session::Client;
 
 impl Client {
     /// Reads the header, if there is one. From then on the client has the address that it names, everywhere but in
-    /// the name of log lines; what it has said behind the header is kept.
-    pub(crate) async fn hear_proxy(&mut self) -> Result<(), CloseReason> {
+    /// the name of log lines; what it has said behind the header is kept. Returns whether there was one.
+    pub(crate) async fn hear_proxy(&mut self) -> Result<bool, CloseReason> {
         let early = std::mem::take(&mut self.carry);
+        let is_proxied;
         match proxy::receive(self.stream.as_ref(), &self.env, early).await {
             Ok(received) => {
+                is_proxied = received.header != proxy::Header::Direct;
                 self.info.peer = received.source().unwrap_or(self.info.peer);
                 self.control.set_peer(self.info.peer);
                 self.carry = received.rest;
@@ -26,12 +28,7 @@ impl Client {
                 }));
             }
         }
-        // The client's own time begins now.
-        let now = self.env.now();
-        self.alarm.ping = self.pinger.next_tick(now);
-        if let Some((End::Login, at)) = &mut self.alarm.end {
-            *at = now + self.settings.auth_timeout;
-        }
-        Ok(())
+        self.begin_own_time();
+        Ok(is_proxied)
     }
 }

@@ -22,6 +22,7 @@ use crate::info::InfoBase;
 use crate::name;
 use crate::ping::{Pinger, Tick};
 use crate::receiver::Receiver;
+use crate::secure::Tls;
 use crate::settings::{self, Settings};
 use crate::trace::Tracer;
 
@@ -49,6 +50,8 @@ pub(crate) struct Client {
     pub(crate) broker: Broker,
     pub(crate) shard: Arc<Shard>,
     pub(crate) stream: ByteStream,
+    /// `None` where the listener has no TLS.
+    pub(crate) tls: Option<Tls>,
     pub(crate) output: Arc<Output>,
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) control: Arc<Control>,
@@ -108,12 +111,14 @@ pub(crate) async fn run(
     broker: &Broker,
     host: &Arc<str>,
     port: u16,
+    tls: Option<Tls>,
     room: &Arc<WaitingRoom>,
 ) {
-    let mut client = Client::new(connection, broker, host, port);
+    let mut client = Client::new(connection, broker, host, port, tls);
     let most = client.settings.pending_logins;
     client.seat = Some(room.enter(client.control.clone(), most, &client.env));
     let reason = client.serve().await;
+    client.forget_secured();
     client.output.close(reason);
     let reason = client.output.close_reason().unwrap_or(reason);
     client
@@ -125,7 +130,7 @@ pub(crate) async fn run(
 }
 
 impl Client {
-    fn new(connection: Connection, broker: &Broker, host: &Arc<str>, port: u16) -> Self {
+    fn new(connection: Connection, broker: &Broker, host: &Arc<str>, port: u16, tls: Option<Tls>) -> Self {
         let env = broker.env().clone();
         let config = broker.config();
         let settings = Settings::of(&config);
@@ -159,6 +164,7 @@ impl Client {
             auth: posture,
             client_id: admission.id(),
             peer: connection.peer,
+            tls: tls.as_ref().map(|tls| tls.rules.info()).unwrap_or_default(),
         };
         let limits = DecoderLimits {
             control_line: settings.control_line,
@@ -170,6 +176,7 @@ impl Client {
             broker: broker.clone(),
             shard: connection.shard,
             stream: connection.stream,
+            tls,
             receiver: Arc::new(Receiver::new(&output, tracer.clone())),
             control: Arc::new(Control::new(&output, connection.peer, &env)),
             log,
@@ -208,16 +215,23 @@ impl Client {
 
     async fn serve(&mut self) -> CloseReason {
         self.log.debug(format_args!("Client connection created"));
-        self.greet();
+        let tls = self.tls.clone();
+        if tls.as_ref().is_none_or(|tls| !tls.rules.comes_first()) {
+            self.greet();
+        }
         self.admission.register(self.control.clone());
         if self.admission.is_over_limit() {
             let text = "maximum connections exceeded";
             self.log.error_seldom(text, self.env.now());
             return self.refuse(text, CloseReason::MaxConnectionsExceeded);
         }
-        if self.settings.proxy_protocol
-            && let Err(reason) = Box::pin(self.hear_proxy()).await
-        {
+        // What most connections do not need is boxed, so that an idle one carries no room for it.
+        let begun = match tls {
+            Some(tls) => Box::pin(self.secure(tls)).await,
+            None if self.settings.proxy_protocol => Box::pin(self.hear_proxy()).await.map(drop),
+            None => Ok(()),
+        };
+        if let Err(reason) = begun {
             return reason;
         }
         // Logins are boxed: their state is large, and an idle connection should not carry room for it.
@@ -243,11 +257,24 @@ impl Client {
         }
     }
 
+    /// What came before the client's own words counts neither as its silence nor as its time to log in.
+    pub(crate) fn begin_own_time(&mut self) {
+        let now = self.env.now();
+        self.alarm.ping = self.pinger.next_tick(now);
+        if let Some((End::Login, at)) = &mut self.alarm.end {
+            *at = now + self.settings.auth_timeout;
+        }
+    }
+
     /// A function of its own, so that what INFO is made of does not stay in the session's state.
-    fn greet(&self) {
+    pub(crate) fn greet(&self) {
+        // Behind a proxy the client's address is not known yet: it would be the proxy's.
+        self.send_info(!self.settings.proxy_protocol);
+    }
+
+    pub(crate) fn send_info(&self, knows_peer: bool) {
         let mut greeting = self.info.greeting(self.settings.max_payload, &self.nonce);
-        if self.settings.proxy_protocol {
-            // Not known yet: it would be the proxy's.
+        if !knows_peer {
             greeting.client_ip.clear();
         }
         self.output.send(&greeting.info_line());

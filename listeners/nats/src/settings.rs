@@ -7,9 +7,6 @@ use dunlin_api::Endpoint;
 use dunlin_api::config::Config;
 use dunlin_net::output::OutputLimits;
 
-/// How long a login may take where the configuration does not say (AUTH-11).
-const AUTH_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// Settings of one connection, read when it is accepted.
 pub(crate) struct Settings {
     pub(crate) control_line: usize,
@@ -30,11 +27,7 @@ impl Settings {
             headers: !config.no_header_support,
             ping_interval: config.ping_interval,
             ping_max: config.ping_max,
-            auth_timeout: config
-                .authorization
-                .as_ref()
-                .and_then(|block| block.timeout)
-                .unwrap_or(AUTH_TIMEOUT),
+            auth_timeout: config.auth_timeout(),
             output: OutputLimits {
                 max_pending: to_usize(config.max_pending),
                 write_deadline: config.write_deadline,

@@ -293,10 +293,10 @@ pub struct Config {
     #[config(with = readers::feature_flags, kind = "table of bools", inert, spec = "CORE section 15")]
     pub feature_flags: BTreeMap<String, bool>,
     /// TLS of the NATS listener.
-    #[config(with = tls::client_tls, refused, spec = "AUTH-300", reload)]
+    #[config(with = tls::client_tls, spec = "AUTH-300", reload)]
     pub tls: Option<TlsOptions>,
     /// Accept plain connections beside TLS.
-    #[config(inert, option = "AllowNonTLS", spec = "AUTH-303")]
+    #[config(option = "AllowNonTLS", spec = "AUTH-303")]
     pub allow_non_tls: bool,
     /// Serve the own certificate with its status: a bool, or `{mode, url, urls}`.
     #[config(with = ocsp::ocsp, kind = "bool or table", shape = ocsp::SHAPE, inert, spec = "AUTH-400", reload)]
@@ -339,10 +339,14 @@ impl Config {
         }
     }
 
-    /// How long a connection may take to log in: 2 seconds unless the file says otherwise (AUTH-11).
+    /// How long a connection may take to log in: what the file says, else 2 seconds, with TLS one more than its
+    /// handshake (AUTH-11).
     pub fn auth_timeout(&self) -> Duration {
         let given = self.authorization.as_ref().and_then(|auth| auth.timeout);
-        given.unwrap_or(Duration::from_secs(2))
+        given.unwrap_or_else(|| match &self.tls {
+            Some(tls) => tls.handshake_timeout() + Duration::from_secs(1),
+            None => Duration::from_secs(2),
+        })
     }
 
     /// Name of the account that carries system messages; `None` when there is none.

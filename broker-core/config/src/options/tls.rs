@@ -77,7 +77,7 @@ pub struct TlsOptions {
              shape = HANDSHAKE, default_doc = "false", spec = "AUTH-306", reload)]
     pub handshake_first: HandshakeFirst,
     /// Ask the authority's OCSP responder about the peer's certificate.
-    #[config(with = ocsp_peer, kind = "bool or table", shape = OCSP_PEER, spec = "AUTH-410", reload)]
+    #[config(with = ocsp_peer, kind = "bool or table", shape = OCSP_PEER, inert, spec = "AUTH-410", reload)]
     pub ocsp_peer: Option<OcspPeer>,
     /// Certificate store of Windows; elsewhere an error.
     #[config(with = cert_store, kind = "string", spec = "AUTH-300")]

@@ -207,6 +207,7 @@ pub(super) fn flushes_at_close(reason: CloseReason) -> bool {
             | CloseReason::WriteError
             | CloseReason::SlowConsumerPendingBytes
             | CloseReason::SlowConsumerWriteDeadline
+            | CloseReason::TlsHandshakeError
             | CloseReason::InternalError
     )
 }
