@@ -15,5 +15,7 @@ mod isolation;
 mod load;
 mod plugins;
 mod process;
+#[path = "../security/mod.rs"]
+mod security;
 mod sim;
 mod simulation;

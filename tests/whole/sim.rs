@@ -1,12 +1,15 @@
 //! Brokers in one thread on a simulated network, and raw clients for them.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use dunlin::Server;
 use dunlin_api::config::{Config, Format, MapSource};
-use dunlin_api::{ByteStream, Env, Logger, Network, Registry, ServerIdentity, readable, writable};
+use dunlin_api::{
+    ByteStream, Env, Level, LogSink, Logger, Network, Registry, ServerIdentity, readable, writable,
+};
 use dunlin_net::sim::{SimWorld, sim_env};
 
 /// Where simulated brokers listen.
@@ -24,13 +27,47 @@ pub(crate) struct Broker {
     pub(crate) ip: IpAddr,
 }
 
+/// Lines that a broker logs, as far as they were not taken.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl LogSink for Lines {
+    fn line(&self, _: Level, text: fmt::Arguments<'_>) {
+        self.0
+            .lock()
+            .expect("no panic while logging")
+            .push(text.to_string());
+    }
+}
+
+impl Lines {
+    /// All lines since the last call.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().expect("no panic while logging"))
+    }
+}
+
 /// Starts a broker at `ip` with a configuration in TOML. Its log goes nowhere.
 pub(crate) async fn start(world: &SimWorld, ip: IpAddr, toml: &str) -> Broker {
+    start_with(world, ip, toml, Format::Toml, Logger::silent()).await
+}
+
+/// Starts a broker at `ip` with a configuration in nats.conf's syntax, and gives all that it logs, debug and trace
+/// included.
+pub(crate) async fn start_logged(world: &SimWorld, ip: IpAddr, config: &str) -> (Broker, Lines) {
+    let lines = Lines::default();
+    let logger = Logger::new(Arc::new(lines.clone()));
+    logger.set_levels(true, true);
+    let broker = start_with(world, ip, config, Format::NatsConf, logger).await;
+    (broker, lines)
+}
+
+async fn start_with(world: &SimWorld, ip: IpAddr, text: &str, format: Format, logger: Logger) -> Broker {
     let source = MapSource::new();
-    let loaded = Config::load_content(toml.as_bytes(), "test.toml", Format::Toml, &source);
+    let loaded = Config::load_content(text.as_bytes(), "test", format, &source);
     let config = Arc::new(loaded.expect("a valid configuration").config);
     config.validate().expect("a valid configuration");
-    let env = sim_env(u64::from(PORT), world.host(ip), Logger::silent());
+    let env = sim_env(u64::from(PORT), world.host(ip), logger);
     let mut registry = Registry::new();
     dunlin_builtin::register(&mut registry).expect("distinct names");
     let identity = ServerIdentity {
@@ -73,16 +110,28 @@ impl Client {
 
     /// Sends everything.
     pub(crate) async fn send(&self, text: &str) {
-        let mut bytes = text.as_bytes();
+        assert!(self.try_send(text.as_bytes()).await, "the connection is open");
+    }
+
+    /// Sends everything; false when the connection is over.
+    pub(crate) async fn try_send(&self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             match self.stream.try_write_vectored(&[IoSlice::new(bytes)]) {
                 Ok(count) => bytes = &bytes[count..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    writable(self.stream.as_ref()).await.expect("open");
+                    if writable(self.stream.as_ref()).await.is_err() {
+                        return false;
+                    }
                 }
-                Err(error) => panic!("cannot send: {error}"),
+                Err(_) => return false,
             }
         }
+        true
+    }
+
+    /// Ends the connection.
+    pub(crate) fn leave(&self) {
+        self.stream.shutdown();
     }
 
     /// Reads once; false at the end.
