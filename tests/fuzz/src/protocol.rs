@@ -82,9 +82,10 @@ fn without_snippet(error: WireError) -> WireError {
     }
 }
 
-/// What a stranger can make a connection keep: one line, or one message that is allowed.
+/// What a stranger can make a connection keep: one line, blanks before its text counted by themselves, or one message
+/// that is allowed.
 fn check_kept(limits: DecoderLimits, decoder: &Decoder, kept: &[u8]) {
-    let line = limits.control_line + VERB;
+    let line = 2 * limits.control_line + VERB;
     let message = usize::try_from(limits.payload).map_or(usize::MAX, |payload| payload + line);
     let is_message = decoder.bytes_needed() > kept.len() + 1;
     let most = if is_message { message } else { line };
