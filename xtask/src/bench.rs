@@ -11,6 +11,8 @@
     reason = "a tool on the real machine: it has no `Env`"
 )]
 
+#[cfg(target_os = "linux")]
+mod hostile;
 mod nats_bench;
 mod options;
 mod server;
@@ -41,6 +43,12 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     build(&options)?;
     let sides = Sides::find(&options)?;
     say(&sides.heading(&options)?)?;
+    if options.hostile {
+        #[cfg(target_os = "linux")]
+        return hostile::run(&options, &sides);
+        #[cfg(not(target_os = "linux"))]
+        return Err("--hostile runs on Linux only".to_owned());
+    }
     let rows = if options.nats_bench {
         nats_bench::rows(&options, &sides)?
     } else {

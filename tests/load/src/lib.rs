@@ -17,6 +17,8 @@ pub mod process;
 pub mod report;
 
 #[cfg(target_os = "linux")]
+pub mod attack;
+#[cfg(target_os = "linux")]
 mod build;
 #[cfg(target_os = "linux")]
 mod error;

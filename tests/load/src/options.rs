@@ -114,6 +114,7 @@ pub struct Login {
 /// The help text.
 pub const USAGE: &str = "\
 usage: dunlin-load WORK [--server 127.0.0.1:4222] [--pid N] [options]
+       dunlin-load attack NAME [the same]: hostile peers, and what a pair of clients notices
 
 WORK: pub pubsub queue request trickle idle subs connect
   --seconds S      measured part (1)          --warmup S      thrown away before it (0.2)

@@ -13,6 +13,7 @@ usage: cargo xtask bench [options]
   --only NAMES    workloads, separated by commas; also a beginning: pubsub,fanout
   --json FILE     write all single results too
   --nats-bench    drive both with `nats bench` instead of dunlin-load
+  --hostile       hostile peers instead of workloads: latency of a pair of clients, memory
   --nats PATH     the nats CLI for that (target/tools/nats)";
 
 /// What a benchmark is to do.
@@ -28,6 +29,7 @@ pub(super) struct Options {
     pub(super) only: Option<String>,
     pub(super) json: Option<PathBuf>,
     pub(super) nats_bench: bool,
+    pub(super) hostile: bool,
 }
 
 impl Options {
@@ -48,11 +50,16 @@ impl Options {
             only: None,
             json: None,
             nats_bench: false,
+            hostile: false,
         };
         let mut args = args.iter();
         while let Some(flag) = args.next() {
-            if flag == "--nats-bench" {
-                options.nats_bench = true;
+            match flag.as_str() {
+                "--nats-bench" => options.nats_bench = true,
+                "--hostile" => options.hostile = true,
+                _ => {}
+            }
+            if matches!(flag.as_str(), "--nats-bench" | "--hostile") {
                 continue;
             }
             let value = args
