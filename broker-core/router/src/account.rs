@@ -70,7 +70,7 @@ impl Account {
     pub(crate) fn remove_member(&self, member: &Arc<Member>) -> Vec<Arc<Subscription>> {
         self.members.lock().remove(&member.id);
         self.connections.fetch_sub(1, Relaxed);
-        let subscriptions: Vec<_> = member.subscriptions.lock().drain().map(|(_, sub)| sub).collect();
+        let subscriptions = member.subscriptions.lock().take_all();
         for batch in subscriptions.chunks(REMOVALS_AT_ONCE) {
             for subscription in batch {
                 subscription.quota.close();

@@ -17,6 +17,7 @@ mod member;
 mod permissions;
 mod router;
 mod session;
+mod sids;
 
 pub use connections::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
 pub use member::Traffic;

@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use dunlin_api::{Deliver, FilterBuf, QueueName, Quota, SessionControl, Sid, Subject};
-use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::account::Account;
 use crate::connections::SubscriptionRecord;
 use crate::grants::Grants;
 use crate::permissions::Rules;
-
-pub(crate) type SubscriptionMap = HashMap<Sid, Arc<Subscription>, foldhash::fast::RandomState>;
+use crate::sids::SubscriptionMap;
 
 /// One open session, as its account and its subscriptions see it.
 pub(crate) struct Member {

@@ -95,7 +95,7 @@ impl SessionCore for RouterSession {
         sid: &Sid,
     ) -> Result<(), SubscribeError> {
         self.check_subscribe(subject, queue)?;
-        if self.member.subscriptions.lock().contains_key(sid) {
+        if self.member.subscriptions.lock().contains(sid) {
             return Ok(());
         }
         let filter = Filter::try_from(subject)
@@ -111,10 +111,7 @@ impl SessionCore for RouterSession {
             quota: Quota::default(),
             is_indexed: AtomicBool::new(false),
         });
-        self.member
-            .subscriptions
-            .lock()
-            .insert(sid.clone(), subscription.clone());
+        self.member.subscriptions.lock().insert(sid, subscription.clone());
         self.member.account.insert(&subscription);
         Ok(())
     }
