@@ -12,6 +12,7 @@ use std::time::Duration;
 use dunlin_api::{
     Acceptor, Broker, Connection, Endpoint, Env, Incoming, Listener, Shard, Task, system_error,
 };
+use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
@@ -228,10 +229,7 @@ impl Sessions {
         let place = self.enter();
         let id = place.id;
         // Not under the lock: a runtime that is going down drops the session, and its place, inside this call.
-        let task = env.spawn_on(shard, "a session", async move {
-            let _place = place;
-            session.await;
-        });
+        let task = env.spawn_on(shard, "a session", session.map(move |()| drop(place)));
         if let Some(slot) = self.running.lock().tasks.get_mut(&id) {
             *slot = Some(task);
         }

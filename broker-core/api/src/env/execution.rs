@@ -79,15 +79,14 @@ pub(super) fn spawn(
 ) -> Task {
     let handle = env.execution().runtime(shard);
     let env = env.clone();
-    Task(handle.spawn(async move {
-        match AssertUnwindSafe(future).catch_unwind().await {
-            Ok(()) => true,
-            Err(_) => {
-                note_panic(&env, name);
-                false
-            }
+    // Combinators, since an `async` block would keep a second copy of the future beside the one that it awaits.
+    let caught = AssertUnwindSafe(future).catch_unwind();
+    Task(handle.spawn(caught.map(move |result| {
+        if result.is_err() {
+            note_panic(&env, name);
         }
-    }))
+        result.is_ok()
+    })))
 }
 
 /// Counts and logs a panic that was caught in `what`. Its text stays out of the log: it may quote what a stranger sent. The
