@@ -15,8 +15,9 @@ use dunlin_process::banner::{Banner, describe};
 use dunlin_process::cli::Flags;
 use dunlin_process::files::{PortsFile, write_pid_file};
 use dunlin_process::log::Log;
+use dunlin_process::service_manager::ServiceManager;
 use dunlin_process::signals::{Signal, Signals};
-use dunlin_process::{identity, limits};
+use dunlin_process::{Program, identity, limits};
 
 /// What ended the process, as one line for the operator.
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -41,6 +42,7 @@ pub(crate) fn serve(
     });
     let identity = identity::new_identity(&env, loaded.config.server_name.as_deref(), NATS_LEVEL)?;
     let banner = Banner {
+        program: Program::current(),
         version: VERSION,
         identity: &identity,
         loaded: &loaded,
@@ -83,15 +85,20 @@ async fn live(
     describe(&config, logger);
     logger.notice(format_args!("Server is ready"));
     let ports_file = write_ports_file(&config, &server, logger);
+    let manager = watch.manager.clone();
+    manager.watch_over(server.broker().env());
+    manager.ready();
     if watch.next().await == Signal::LameDuck {
         logger.notice(format_args!(
             "Entering lame duck mode, stop accepting new clients"
         ));
+        manager.status("Lame duck");
         server.enter_lame_duck().await;
         watch.is_lame_duck = true;
         pass_grace(config.lame_duck_grace_period, &server, &mut watch).await;
     }
     logger.notice(format_args!("Initiating Shutdown..."));
+    manager.stopping();
     tokio::select! {
         biased;
         () = server.stop() => {}
@@ -140,6 +147,7 @@ struct Watch<'a> {
     signals: Signals,
     log: &'a Log,
     logger: &'a Logger,
+    manager: ServiceManager,
     is_lame_duck: bool,
 }
 
@@ -149,6 +157,7 @@ impl<'a> Watch<'a> {
             signals: Signals::listen(logger.clone())?,
             log,
             logger,
+            manager: ServiceManager::of(|name| std::env::var(name).ok()),
             is_lame_duck: false,
         })
     }

@@ -3,45 +3,51 @@
 mod life;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use dunlin::{NATS_LEVEL, VERSION};
-use dunlin_api::config::{Config, LoadError, Loaded, Report, Severity};
-use dunlin_api::{Logger, Registry, SystemClock, SystemDisk};
-use dunlin_process::cli::{self, Command, Flags, TLS_HELP, USAGE};
-use dunlin_process::log::{LineFormat, Log, LogError, Target};
+use dunlin_api::config::Severity;
+use dunlin_api::{Logger, Registry, SystemDisk};
+use dunlin_process::cli::{self, Command, ConfigCommand, Flags};
+use dunlin_process::log::Log;
 use dunlin_process::terminal::Terminal;
-use dunlin_process::{ProcessSource, Program, panics, plugins};
+use dunlin_process::{Program, configuration, panics, plugins};
 
 fn main() -> ExitCode {
-    let mut words = std::env::args_os();
-    let terminal = Terminal::new(Program::of(words.next().as_deref()));
-    let arguments: Vec<String> = words.map(|word| word.to_string_lossy().into_owned()).collect();
+    let terminal = Terminal::new(Program::current());
+    let arguments: Vec<String> = std::env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
     match cli::parse(&arguments) {
-        Ok(command) => obey(command, terminal),
+        Ok(command) => obey(command, &arguments, terminal),
         Err(error) if error.shows_usage() => {
             terminal.complain(&error);
-            terminal.say(USAGE)
+            terminal.say(&cli::usage(terminal.program()))
         }
         Err(error) => terminal.refuse(&error),
     }
 }
 
-fn obey(command: Command, terminal: Terminal) -> ExitCode {
+fn obey(command: Command, arguments: &[String], terminal: Terminal) -> ExitCode {
     match command {
-        Command::Run(flags) => run(&flags, terminal),
-        Command::Test(flags) => test(&flags, terminal),
+        Command::Run(flags) => run(&flags, arguments, terminal),
+        Command::Test { file } => configuration::check(&file, terminal),
         Command::Version => terminal.say(&terminal.program().version_line(VERSION, NATS_LEVEL)),
-        Command::Help => terminal.say(USAGE),
-        Command::HelpTls => terminal.say(TLS_HELP),
+        Command::Help => terminal.say(&cli::usage(terminal.program())),
+        Command::HelpTls => terminal.say(&cli::tls_help()),
+        Command::Completions(shell) => terminal.say(&shell.completions()),
+        Command::Man => terminal.say(&cli::manual(VERSION, NATS_LEVEL)),
+        Command::Config(ConfigCommand::Check { file }) => configuration::check(&file, terminal),
         Command::Plugins => match registry() {
             Ok(registry) => terminal.say(&plugins::list(&registry)),
             Err(error) => terminal.refuse(&error),
         },
-        Command::Signal { name, target } => match cli::send_signal(&name, &target, &SystemDisk) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => terminal.refuse(&error),
-        },
+        Command::Signal { name, target } => {
+            match cli::send_signal(&name, &target, terminal.program(), &SystemDisk) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => terminal.refuse(&error),
+            }
+        }
     }
 }
 
@@ -51,39 +57,8 @@ fn registry() -> Result<Registry, dunlin_api::RegistryError> {
     Ok(registry)
 }
 
-fn load(flags: &Flags) -> Result<Loaded, LoadError> {
-    match &flags.config {
-        Some(path) => Config::load(path, &ProcessSource),
-        None => Ok(Loaded {
-            config: Config::default(),
-            report: Report::new(),
-            digest: String::new(),
-        }),
-    }
-}
-
-/// `-t`: parse, report, and no more (CORE-124, CORE-129).
-fn test(flags: &Flags, terminal: Terminal) -> ExitCode {
-    match load(flags) {
-        Ok(loaded) if loaded.report.passes_check() => {
-            for finding in loaded.report.findings() {
-                terminal.complain_of(finding);
-            }
-            let program = terminal.program().name();
-            let path = flags.config.as_deref().unwrap_or_default();
-            let digest = loaded.digest;
-            terminal.complain(&format_args!(
-                "{program}: configuration file {path} is valid ({digest})"
-            ));
-            ExitCode::SUCCESS
-        }
-        Ok(loaded) => terminal.refuse_configuration(&LoadError::Invalid(loaded.report)),
-        Err(error) => terminal.refuse_configuration(&error),
-    }
-}
-
-fn run(flags: &Flags, terminal: Terminal) -> ExitCode {
-    let mut loaded = match load(flags) {
+fn run(flags: &Flags, arguments: &[String], terminal: Terminal) -> ExitCode {
+    let mut loaded = match configuration::load(flags.config.as_deref()) {
         Ok(loaded) => loaded,
         Err(error) => return terminal.refuse_configuration(&error),
     };
@@ -96,13 +71,14 @@ fn run(flags: &Flags, terminal: Terminal) -> ExitCode {
     if let Err(error) = loaded.config.validate() {
         return terminal.refuse(&error);
     }
-    let log = match start_log(&loaded.config) {
+    let log = match Log::of(&loaded.config) {
         Ok(log) => log,
         Err(error) => return terminal.refuse(&error),
     };
     let logger = Logger::new(log.clone());
     logger.set_levels(loaded.config.debug, loaded.config.trace);
     panics::log_panics(logger.clone());
+    logger.debug(format_args!("Arguments: {}", cli::redacted(arguments).join(" ")));
     let outcome = registry()
         .map_err(life::Failure::from)
         .and_then(|registry| life::serve(loaded, flags, &registry, &log, &logger));
@@ -115,10 +91,4 @@ fn run(flags: &Flags, terminal: Terminal) -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
-}
-
-fn start_log(config: &Config) -> Result<Arc<Log>, LogError> {
-    let target = Target::of(config);
-    let format = LineFormat::of(config, &target);
-    Log::start(target, format, Box::new(SystemClock), Arc::new(SystemDisk))
 }

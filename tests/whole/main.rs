@@ -8,6 +8,7 @@
 )]
 
 mod allocation;
+mod command_line;
 mod differential;
 mod host;
 mod interop;

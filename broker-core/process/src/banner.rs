@@ -5,12 +5,16 @@
 use dunlin_api::{Logger, ServerIdentity};
 use dunlin_config::{Config, Loaded, Severity};
 
+use crate::Program;
+
 /// Above this a payload is discouraged, in bytes.
 const LARGE_PAYLOAD: u64 = 8 * 1024 * 1024;
 
 /// What the first lines tell.
 #[derive(Debug)]
 pub struct Banner<'a> {
+    /// What the broker was started as.
+    pub program: Program,
     /// Dunlin's own version.
     pub version: &'a str,
     /// Who the broker is.
@@ -32,11 +36,15 @@ impl Banner<'_> {
             report,
             digest,
         } = self.loaded;
-        logger.notice(format_args!("Starting dunlin"));
-        logger.notice(format_args!(
-            "  Version:  {} (NATS {})",
-            self.version, self.identity.version
-        ));
+        let (version, level) = (self.version, self.identity.version);
+        logger.notice(format_args!("Starting {}", self.program.name()));
+        match self.program {
+            Program::Dunlin => logger.notice(format_args!("  Version:  {version} (NATS {level})")),
+            Program::NatsServer => {
+                logger.notice(format_args!("  Version:  {level}"));
+                logger.notice(format_args!("  Dunlin:   {version}"));
+            }
+        }
         logger.notice(format_args!("  Git:      [not set]"));
         logger.notice(format_args!("  Name:     {}", self.identity.name));
         logger.notice(format_args!("  ID:       {}", self.identity.id));
@@ -108,6 +116,10 @@ mod tests {
 
     /// What a broker says with `file` in nats.conf.
     fn said(file: &str) -> (Vec<String>, Vec<String>) {
+        said_as(Program::Dunlin, file)
+    }
+
+    fn said_as(program: Program, file: &str) -> (Vec<String>, Vec<String>) {
         let source = MapSource::new().file("x.conf", file);
         let mut loaded = Config::load("x.conf", &source).unwrap();
         loaded.digest = "sha256:1".to_owned();
@@ -118,6 +130,7 @@ mod tests {
             xkey: String::new(),
         };
         let banner = Banner {
+            program,
             version: "0.1.0",
             identity: &identity,
             loaded: &loaded,
@@ -173,6 +186,18 @@ mod tests {
             !rest.contains("ping_interval"),
             "printed before the log began: {rest}"
         );
+    }
+
+    // CORE-80
+    #[test]
+    fn as_nats_server_it_says_so_and_its_own_version_too() {
+        let (announced, _) = said_as(Program::NatsServer, "port: 4222");
+        let first = [
+            "[INF] Starting nats-server",
+            "[INF]   Version:  2.15.2",
+            "[INF]   Dunlin:   0.1.0",
+        ];
+        assert_eq!(announced[..3], first);
     }
 
     // CORE-80

@@ -5,12 +5,14 @@
 
 pub mod banner;
 pub mod cli;
+pub mod configuration;
 pub mod files;
 pub mod identity;
 pub mod limits;
 pub mod log;
 pub mod panics;
 pub mod plugins;
+pub mod service_manager;
 pub mod signals;
 pub mod terminal;
 

@@ -15,8 +15,13 @@ pub enum Program {
 }
 
 impl Program {
+    /// What this process was started as.
+    pub fn current() -> Self {
+        Self::of(std::env::args_os().next().as_deref())
+    }
+
     /// By the first word of the command line.
-    pub fn of(word: Option<&OsStr>) -> Self {
+    fn of(word: Option<&OsStr>) -> Self {
         let name = word.map(Path::new).and_then(Path::file_stem);
         match name {
             Some(name) if name == "nats-server" => Self::NatsServer,

@@ -21,6 +21,39 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Interrupt,
+        Self::Terminate,
+        Self::Reload,
+        Self::ReopenLog,
+        Self::LameDuck,
+    ];
+
+    /// The system's name, without SIG.
+    pub fn short_name(self) -> &'static str {
+        match self {
+            Self::Interrupt => "INT",
+            Self::Terminate => "TERM",
+            Self::Reload => "HUP",
+            Self::ReopenLog => "USR1",
+            Self::LameDuck => "USR2",
+        }
+    }
+
+    /// What it asks for, for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Interrupt => "Stops the broker. A second one stops it at once.",
+            Self::Terminate => "Stops the broker, unless it is a lame duck and about to stop anyway.",
+            Self::Reload => "Reads the configuration again.",
+            Self::ReopenLog => "Opens the log file anew.",
+            Self::LameDuck => {
+                "Lame duck: takes no new clients, moves the others elsewhere over time, then stops."
+            }
+        }
+    }
+
     /// The name in the log line.
     fn name(self) -> &'static str {
         match self {

@@ -22,6 +22,7 @@ impl Flags {
         set_text(&mut config.client_advertise, &self.client_advertise);
         set_text(&mut config.pid_file, &self.pid_file);
         set_text(&mut config.ports_file_dir, &self.ports_file_dir);
+        self.apply_blocks(config)?;
         self.apply_credentials(config)
     }
 

@@ -1,15 +1,16 @@
-//! The table of flags, and Go's way of reading their values.
+//! What the flags say, and Go's way of reading their values.
 
 use std::slice::Iter;
 
 use dunlin_config::{LogFormat, Secret};
 
 use super::CliError;
+use super::definition::{Put, flag};
 
 /// What the flags say; `None` where a flag is absent, so that an explicit `false` or empty value is known (CORE-130).
 /// Where a flag is repeated, the last one counts.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[expect(missing_docs, reason = "each field is the flag of the same name; see USAGE")]
+#[expect(missing_docs, reason = "each field is the flag of the same name")]
 pub struct Flags {
     pub config: Option<String>,
     pub host: Option<String>,
@@ -42,17 +43,24 @@ pub struct Flags {
     pub version: bool,
     pub help: bool,
     pub help_tls: bool,
-    /// Flags given whose feature this version lacks, and whose neglect would change what the broker does.
-    pub unavailable: Vec<(&'static str, &'static str)>,
+    pub tls: Option<bool>,
+    pub tlsverify: Option<bool>,
+    pub tlscert: Option<String>,
+    pub tlskey: Option<String>,
+    pub tlscacert: Option<String>,
+    pub http_port: Option<i64>,
+    pub https_port: Option<i64>,
+    pub profile: Option<i64>,
+    pub jetstream: Option<bool>,
+    pub store_dir: Option<String>,
+    pub cluster: Option<String>,
+    pub routes: Option<String>,
+    pub cluster_name: Option<String>,
+    pub cluster_advertise: Option<String>,
+    pub no_advertise: Option<bool>,
+    pub connect_retries: Option<i64>,
     /// Flags given that have no effect yet, and do no harm.
     pub without_effect: Vec<&'static str>,
-}
-
-/// How a flag reads its value, and where it puts it.
-enum Slot {
-    Bool(fn(&mut Flags, bool)),
-    Int(fn(&mut Flags, i64)),
-    Text(fn(&mut Flags, String)),
 }
 
 impl Flags {
@@ -63,123 +71,78 @@ impl Flags {
         value: Option<&str>,
         rest: &mut Iter<'_, String>,
     ) -> Result<(), CliError> {
-        let slot = available(name)
-            .or_else(|| without_feature(name))
-            .or_else(|| without_effect(name))
-            .ok_or_else(|| CliError::UnknownFlag(name.to_owned()))?;
+        let flag = flag(name)?;
         let mut text = || {
             value
                 .map(str::to_owned)
                 .or_else(|| rest.next().cloned())
                 .ok_or_else(|| CliError::MissingValue(name.to_owned()))
         };
-        match slot {
-            Slot::Bool(put) => put(self, boolean(name, value)?),
-            Slot::Int(put) => put(self, integer(name, &text()?)?),
-            Slot::Text(put) => put(self, text()?),
+        // `false` and an empty text ask for nothing that could lack its effect.
+        let asks = match flag.put {
+            Put::Bool(put) => {
+                let on = boolean(name, value)?;
+                put(self, on);
+                on
+            }
+            Put::Int(put) => {
+                put(self, integer(name, &text()?)?);
+                true
+            }
+            Put::Text(put) => {
+                let text = text()?;
+                let asks = !text.is_empty();
+                put(self, text);
+                asks
+            }
+        };
+        if flag.is_inert {
+            self.without_effect.retain(|other| *other != flag.long_name());
+            self.without_effect.extend(asks.then(|| flag.long_name()));
         }
         Ok(())
     }
 
     /// What keeps a broker from running with these flags.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        if let Some(&(flag, feature)) = self.unavailable.first() {
-            return Err(CliError::NotAvailable { flag, feature });
+        if let Some(flag) = self.asks_for_tls() {
+            return Err(CliError::NotAvailable { flag, feature: "TLS" });
         }
         if let Some(name) = &self.log_format
             && LogFormat::named(name).is_none()
         {
             return Err(CliError::NoLogFormat(name.clone()));
         }
-        match self.port {
-            Some(port) if !(-1..=65_535).contains(&port) => Err(CliError::NoPort(port)),
-            _ => Ok(()),
+        let ports = [
+            ("port", self.port),
+            ("http_port", self.http_port),
+            ("https_port", self.https_port),
+            ("profile", self.profile),
+        ];
+        for (flag, port) in ports {
+            if let Some(port) = port.filter(|port| !(-1..=65_535).contains(port)) {
+                return Err(CliError::NoPort { flag, port });
+            }
         }
+        Ok(())
     }
 
-    /// Notes whether a flag asks for a feature that is not there; `false` and empty values ask for nothing.
-    fn ask(&mut self, flag: &'static str, feature: &'static str, is_wanted: bool) {
-        self.unavailable.retain(|(other, _)| *other != flag);
-        if is_wanted {
-            self.unavailable.push((flag, feature));
+    /// The first flag that asks for TLS, if `--tls=false` does not switch it off.
+    fn asks_for_tls(&self) -> Option<&'static str> {
+        if self.tls == Some(false) {
+            return None;
         }
+        let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+        [
+            ("tls", self.tls.is_some()),
+            ("tlsverify", self.tlsverify == Some(true)),
+            ("tlscert", given(&self.tlscert)),
+            ("tlskey", given(&self.tlskey)),
+            ("tlscacert", given(&self.tlscacert)),
+        ]
+        .into_iter()
+        .find_map(|(flag, asks)| asks.then_some(flag))
     }
-
-    fn ignore(&mut self, flag: &'static str) {
-        if !self.without_effect.contains(&flag) {
-            self.without_effect.push(flag);
-        }
-    }
-}
-
-/// The flags that work.
-fn available(name: &str) -> Option<Slot> {
-    use Slot::{Bool, Int, Text};
-    Some(match name {
-        "a" | "addr" | "net" => Text(|flags, host| flags.host = Some(host)),
-        "p" | "port" => Int(|flags, port| flags.port = Some(port)),
-        "n" | "name" | "server_name" => Text(|flags, name| flags.name = Some(name)),
-        "client_advertise" => Text(|flags, address| flags.client_advertise = Some(address)),
-        "P" | "pid" => Text(|flags, path| flags.pid_file = Some(path)),
-        "ports_file_dir" => Text(|flags, path| flags.ports_file_dir = Some(path)),
-        "c" | "config" => Text(|flags, path| flags.config = Some(path).filter(|path| !path.is_empty())),
-        "t" => Bool(|flags, on| flags.test = on),
-        "sl" | "signal" => Text(|flags, signal| flags.signal = Some(signal)),
-        "l" | "log" => Text(|flags, path| flags.log_file = Some(path)),
-        "log_size_limit" => Int(|flags, bytes| flags.log_size_limit = Some(bytes)),
-        "log_format" => Text(|flags, name| flags.log_format = Some(name)),
-        "s" | "syslog" => Bool(|flags, on| flags.syslog = Some(on)),
-        "r" | "remote_syslog" => Text(|flags, url| flags.remote_syslog = Some(url)),
-        "T" | "logtime" => Bool(|flags, on| flags.logtime = Some(on)),
-        "logtime_utc" => Bool(|flags, on| flags.logtime_utc = Some(on)),
-        "max_traced_msg_len" => Int(|flags, bytes| flags.max_traced_msg_len = Some(bytes)),
-        "D" | "debug" => Bool(|flags, on| flags.debug = Some(on)),
-        "V" | "trace" => Bool(|flags, on| flags.trace = Some(on)),
-        "VV" => Bool(|flags, on| flags.verbose_trace = Some(on)),
-        "DV" => Bool(|flags, on| flags.debug_and_trace = Some(on)),
-        "DVV" => Bool(|flags, on| flags.debug_and_verbose_trace = Some(on)),
-        "user" => Text(|flags, name| flags.user = Some(name)),
-        "pass" => Text(|flags, password| flags.pass = Some(Secret::new(password))),
-        "auth" => Text(|flags, token| flags.auth = Some(Secret::new(token))),
-        "v" | "version" => Bool(|flags, on| flags.version = on),
-        "h" | "help" => Bool(|flags, on| flags.help = on),
-        "help_tls" => Bool(|flags, on| flags.help_tls = on),
-        _ => return None,
-    })
-}
-
-/// Flags whose neglect would change what the broker does: it does not run with them.
-fn without_feature(name: &str) -> Option<Slot> {
-    use Slot::{Bool, Text};
-    Some(match name {
-        "js" | "jetstream" => Bool(|flags, on| flags.ask("jetstream", "JetStream", on)),
-        "tls" => Bool(|flags, on| flags.ask("tls", "TLS", on)),
-        "tlsverify" => Bool(|flags, on| flags.ask("tlsverify", "TLS", on)),
-        "tlscert" => Text(|flags, path| flags.ask("tlscert", "TLS", !path.is_empty())),
-        "tlskey" => Text(|flags, path| flags.ask("tlskey", "TLS", !path.is_empty())),
-        "tlscacert" => Text(|flags, path| flags.ask("tlscacert", "TLS", !path.is_empty())),
-        "routes" => Text(|flags, urls| flags.ask("routes", "clustering", !urls.is_empty())),
-        "cluster" | "cluster_listen" => {
-            Text(|flags, url| flags.ask("cluster", "clustering", !url.is_empty()))
-        }
-        _ => return None,
-    })
-}
-
-/// Flags without effect yet that do no harm.
-fn without_effect(name: &str) -> Option<Slot> {
-    use Slot::{Bool, Int, Text};
-    Some(match name {
-        "m" | "http_port" => Int(|flags, _| flags.ignore("http_port")),
-        "ms" | "https_port" => Int(|flags, _| flags.ignore("https_port")),
-        "profile" => Int(|flags, _| flags.ignore("profile")),
-        "sd" | "store_dir" => Text(|flags, _| flags.ignore("store_dir")),
-        "cluster_name" => Text(|flags, _| flags.ignore("cluster_name")),
-        "cluster_advertise" => Text(|flags, _| flags.ignore("cluster_advertise")),
-        "no_advertise" => Bool(|flags, _| flags.ignore("no_advertise")),
-        "connect_retries" => Int(|flags, _| flags.ignore("connect_retries")),
-        _ => return None,
-    })
 }
 
 /// Go's spellings; a flag alone is true.

@@ -5,7 +5,13 @@
 //! Rules: CORE-128 to CORE-130, CORE-137.
 
 mod apply;
+mod blocks;
+mod command;
+mod completions;
+mod definition;
 mod flags;
+mod man;
+mod redact;
 mod signal;
 mod usage;
 
@@ -14,23 +20,36 @@ mod tests;
 
 use dunlin_config::quote;
 
+pub use command::ConfigCommand;
+pub use completions::Shell;
 pub use flags::Flags;
+pub use man::manual;
+pub use redact::redacted;
 pub use signal::{SignalError, send_signal};
-pub use usage::{TLS_HELP, USAGE};
+pub use usage::{tls_help, usage};
 
 /// What the command line asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Run a broker.
     Run(Box<Flags>),
-    /// Check the configuration file, which is named, and exit.
-    Test(Box<Flags>),
+    /// Check a configuration file and exit.
+    Test {
+        /// Its path.
+        file: String,
+    },
     /// Show the version.
     Version,
-    /// Show [`USAGE`].
+    /// Show [`usage`].
     Help,
-    /// Show [`TLS_HELP`].
+    /// Show [`tls_help`].
     HelpTls,
+    /// Show the completions for a shell.
+    Completions(Shell),
+    /// Show [`manual`].
+    Man,
+    /// Look at a configuration.
+    Config(ConfigCommand),
     /// List the plugins of this binary.
     Plugins,
     /// Send a signal: its name, and to whom.
@@ -76,6 +95,9 @@ pub enum CliError {
     /// A word that is no command.
     #[error("unrecognized command: {}", quote(.0))]
     UnknownCommand(String),
+    /// A command with other arguments than it takes.
+    #[error("usage: {0}")]
+    Arguments(String),
     /// `--signal` with more than one `=`.
     #[error("invalid signal parameters: [{0}]")]
     SignalParameters(String),
@@ -91,8 +113,30 @@ pub enum CliError {
         feature: &'static str,
     },
     /// A port that no listener can have; the reference fails once it listens.
-    #[error("flag --port: {0} is not a port: 1 to 65535, -1 for any free one, or 0 for the default")]
-    NoPort(i64),
+    #[error("flag --{flag}: {port} is not a port: 1 to 65535, -1 for any free one, or 0 for the default")]
+    NoPort {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        port: i64,
+    },
+    /// A text that is no URL. It is not shown: it may hold a password. The reference crashes at some of them.
+    #[error("flag --{flag}: the value {reason}")]
+    NoUrl {
+        /// The flag.
+        flag: &'static str,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// `--cluster` names the host only.
+    #[error("{}missing port in address", address(.0))]
+    NoClusterPort(String),
+    /// `--cluster` has a user without a password.
+    #[error("expected cluster password to be set")]
+    NoClusterPassword,
+    /// `--routes` without a cluster, neither by flag nor in the file.
+    #[error("solicited routes require cluster capabilities, e.g. --cluster")]
+    RoutesWithoutCluster,
     /// A word that names no form of log lines.
     #[error("flag --log_format: {} is neither text nor json", quote(.0))]
     NoLogFormat(String),
@@ -102,6 +146,14 @@ pub enum CliError {
     /// Credentials by flags and in the file that cannot hold together (AUTH-6); the reference ignores one of them.
     #[error("{0}: the flags --user and --auth do not go together with what the configuration file has")]
     Credentials(&'static str),
+}
+
+/// How Go begins the message, where there is an address.
+fn address(host: &str) -> String {
+    match host {
+        "" => String::new(),
+        host => format!("address {host}: "),
+    }
 }
 
 impl CliError {
@@ -125,15 +177,17 @@ impl CliError {
 pub fn parse(arguments: &[String]) -> Result<Command, CliError> {
     let mut flags = Flags::default();
     let mut rest = arguments.iter();
-    let word = loop {
-        let Some(argument) = rest.next() else { break None };
+    let words = loop {
+        let Some(argument) = rest.next() else {
+            break Vec::new();
+        };
         let Some(flag) = argument.strip_prefix('-').filter(|flag| !flag.is_empty()) else {
-            break Some(argument);
+            break std::iter::once(argument).chain(rest).cloned().collect();
         };
         let flag = flag.strip_prefix('-').unwrap_or(flag);
         if flag.is_empty() {
             // `--` ends the flags.
-            break rest.next();
+            break rest.cloned().collect();
         }
         if flag.starts_with(['-', '=']) {
             return Err(CliError::BadSyntax(argument.clone()));
@@ -144,11 +198,11 @@ pub fn parse(arguments: &[String]) -> Result<Command, CliError> {
         };
         flags.set(name, value, &mut rest)?;
     };
-    decide(flags, word)
+    decide(flags, &words)
 }
 
 /// In the reference's order: what is shown, then words, then signals, then the rest.
-fn decide(flags: Flags, word: Option<&String>) -> Result<Command, CliError> {
+fn decide(flags: Flags, words: &[String]) -> Result<Command, CliError> {
     if flags.version {
         return Ok(Command::Version);
     }
@@ -158,20 +212,15 @@ fn decide(flags: Flags, word: Option<&String>) -> Result<Command, CliError> {
     if flags.help_tls {
         return Ok(Command::HelpTls);
     }
-    if let Some(word) = word {
-        return match word.to_lowercase().as_str() {
-            "version" => Ok(Command::Version),
-            "help" => Ok(Command::Help),
-            "plugins" => Ok(Command::Plugins),
-            _ => Err(CliError::UnknownCommand(word.clone())),
-        };
+    if let [word, arguments @ ..] = words {
+        return command::of(word, arguments);
     }
     if let Some(signal) = flags.signal.as_ref().filter(|signal| !signal.is_empty()) {
         return signal_command(signal);
     }
     if flags.test {
         return match flags.config {
-            Some(_) => Ok(Command::Test(Box::new(flags))),
+            Some(file) => Ok(Command::Test { file }),
             None => Err(CliError::NothingToTest),
         };
     }

@@ -4,10 +4,11 @@ use std::io;
 use std::path::Path;
 
 use dunlin_api::Disk;
+use dunlin_api::system_error::reason;
 use dunlin_config::quote;
 use rustix::process::{Pid, Signal, kill_process};
 
-use dunlin_api::system_error::reason;
+use crate::Program;
 
 /// Names that a broker's process may have.
 const BROKERS: [&str; 2] = ["dunlin", "nats-server"];
@@ -23,11 +24,11 @@ pub enum SignalError {
     #[error("invalid pid: {0}")]
     InvalidPid(String),
     /// Nothing to signal.
-    #[error("no nats-server processes running")]
-    NoneRunning,
+    #[error("no {} processes running", .0.name())]
+    NoneRunning(Program),
     /// More than one, and none was named.
-    #[error("multiple nats-server processes running:{}", lines(.0))]
-    Several(Vec<i32>),
+    #[error("multiple {} processes running:{}", .0.name(), lines(.1))]
+    Several(Program, Vec<i32>),
     /// The processes of this machine cannot be listed.
     #[error("unable to resolve pid, try providing one")]
     Unresolved,
@@ -38,22 +39,23 @@ pub enum SignalError {
 
 /// Sends the signal called `name` to `target`: a pid, a pattern that ends in `*`, a pid file, or, when empty, the only
 /// broker that runs on this machine, which is a process called `dunlin` or `nats-server`. `disk` holds the pid file
-/// and `/proc`.
+/// and `/proc`; errors speak of `program`.
 ///
 /// # Errors
 /// See [`SignalError`].
-pub fn send_signal(name: &str, target: &str, disk: &dyn Disk) -> Result<(), SignalError> {
+pub fn send_signal(name: &str, target: &str, program: Program, disk: &dyn Disk) -> Result<(), SignalError> {
     let running = || running(disk, i32::try_from(std::process::id()).unwrap_or(0));
-    send(name, &read_pid_file(target, disk), &running, &mut kill)
+    send(name, &read_pid_file(target, disk), program, &running, &mut kill)
 }
 
 fn send(
     name: &str,
     target: &str,
+    program: Program,
     running: &dyn Fn() -> Result<Vec<i32>, SignalError>,
     kill: &mut dyn FnMut(i32, Signal) -> io::Result<()>,
 ) -> Result<(), SignalError> {
-    let pids = targets(target, running)?;
+    let pids = targets(target, program, running)?;
     let signal = signal_of(name).ok_or_else(|| SignalError::UnknownSignal(name.to_owned()))?;
     let mut refused = String::new();
     for pid in pids {
@@ -97,6 +99,7 @@ fn read_pid_file(target: &str, disk: &dyn Disk) -> String {
 
 fn targets(
     target: &str,
+    program: Program,
     running: &dyn Fn() -> Result<Vec<i32>, SignalError>,
 ) -> Result<Vec<i32>, SignalError> {
     let (digits, is_pattern) = match target.strip_suffix('*') {
@@ -113,10 +116,10 @@ fn targets(
     }
     let mut pids = running()?;
     if pids.is_empty() {
-        return Err(SignalError::NoneRunning);
+        return Err(SignalError::NoneRunning(program));
     }
     if pids.len() > 1 && !is_pattern {
-        return Err(SignalError::Several(pids));
+        return Err(SignalError::Several(program, pids));
     }
     pids.retain(|pid| pid.to_string().starts_with(digits));
     Ok(pids)
@@ -170,7 +173,7 @@ mod tests {
             sent.push((pid, signal));
             Ok(())
         };
-        let result = send(name, target, &running, &mut kill);
+        let result = send(name, target, Program::NatsServer, &running, &mut kill);
         result.map(|()| sent).map_err(|error| error.to_string())
     }
 
@@ -201,7 +204,9 @@ mod tests {
         );
         let running = || Ok(vec![123, 456]);
         let mut kill = |_, _| Err(io::Error::from_raw_os_error(3));
-        let error = send("stop", "*", &running, &mut kill).unwrap_err().to_string();
+        let error = send("stop", "*", Program::NatsServer, &running, &mut kill)
+            .unwrap_err()
+            .to_string();
         assert_eq!(
             error,
             "\nsignal \"stop\" 123: no such process\nsignal \"stop\" 456: no such process"
@@ -241,7 +246,7 @@ mod tests {
                 Ok(())
             }
         }
-        let error = send_signal("stop", "", &NoProc).unwrap_err();
+        let error = send_signal("stop", "", Program::Dunlin, &NoProc).unwrap_err();
         assert_eq!(error.to_string(), "unable to resolve pid, try providing one");
     }
 

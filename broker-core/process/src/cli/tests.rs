@@ -1,8 +1,9 @@
 //! Tests of the command line as a whole.
 
-use dunlin_config::{Config, LogFormat, MapSource, Secret};
+use dunlin_config::{Config, LogFormat, MapSource, Secret, ServerUrl};
 
 use super::*;
+use crate::Program;
 
 fn parsed(line: &str) -> Result<Command, CliError> {
     let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
@@ -164,9 +165,8 @@ fn a_check_needs_a_file() {
     let text = "must specify [-c, --config] option to check configuration file syntax";
     check_error("-t", text, false);
     check_error("-t -c=", text, false);
-    assert!(
-        matches!(parsed("-t -c x.conf -js"), Ok(Command::Test(flags)) if flags.config.as_deref() == Some("x.conf"))
-    );
+    let file = "x.conf".to_owned();
+    assert_eq!(parsed("-t -c x.conf -js"), Ok(Command::Test { file }));
 }
 
 // CORE-137 [TestConfigureOptions]
@@ -192,57 +192,142 @@ fn a_signal_has_a_name_and_perhaps_a_target() {
     );
 }
 
-// CORE-128
+// CORE-130: TLS that is asked for and not there must not be forgotten.
 #[test]
-fn a_flag_without_its_feature_is_refused_unless_it_switches_off() {
-    let text = "flag --cluster: clustering is not available in this version of Dunlin";
-    check_error("--cluster nats://127.0.0.1:6222", text, false);
-    for line in [
-        "-js",
-        "--tls",
-        "-tlscert x",
-        "-routes nats://x:1",
-        "-js=false -tlsverify",
-    ] {
+fn tls_is_refused_unless_it_is_switched_off() {
+    for line in ["--tls", "-tlscert x", "-tlsverify", "-tlscacert=x"] {
         assert!(
             matches!(parsed(line), Err(CliError::NotAvailable { .. })),
             "{line}"
         );
     }
-    for line in [
-        "-js=false",
-        "-js -jetstream=false",
-        "--tls=false",
-        "--cluster=",
-        "-routes=",
-    ] {
+    for line in ["--tls=false", "-tlscert x --tls=false", "-tlsverify=false"] {
         assert!(matches!(parsed(line), Ok(Command::Run(_))), "{line}");
     }
 }
 
 // CORE-128
 #[test]
-fn a_harmless_flag_is_only_noted() {
-    let flags = flags("-m 8222 -http_port 8223 -profile 6060 -no_advertise");
-    assert_eq!(flags.without_effect, ["http_port", "profile", "no_advertise"]);
+fn a_flag_without_effect_is_noted_unless_it_switches_off() {
+    let noted = |line: &str| flags(line).without_effect;
+    assert_eq!(
+        noted("-m 8222 -http_port 8223 -profile 6060 -no_advertise -js"),
+        ["http_port", "profile", "no_advertise", "jetstream"]
+    );
+    assert_eq!(
+        noted("-js -jetstream=false -sd= -routes= --cluster="),
+        Vec::<&str>::new()
+    );
 }
 
 // CORE-128: the flags of the reference's own usage.
 #[test]
-fn the_usage_names_every_flag() {
+fn every_flag_of_the_reference_is_known() {
     let names = "a addr net p port n name server_name client_advertise P pid ports_file_dir m http_port ms https_port c \
                  config t sl signal l log log_size_limit s syslog r remote_syslog T logtime logtime_utc \
                  max_traced_msg_len D debug V trace VV DV DVV js jetstream sd store_dir user pass auth tls tlsverify \
                  tlscert tlskey tlscacert routes cluster cluster_listen cluster_name cluster_advertise no_advertise \
                  connect_retries profile v version h help help_tls";
     for name in names.split_whitespace() {
-        let is_known = !matches!(parsed(&format!("-{name}=0")), Err(CliError::UnknownFlag(_)));
-        let words = USAGE.split(|character: char| character.is_whitespace() || character == ',');
-        let dashes = [format!("-{name}"), format!("--{name}")];
-        let is_shown = words
-            .into_iter()
-            .any(|word| dashes.iter().any(|flag| flag == word));
-        assert!(is_known && is_shown, "{name}: known {is_known}, shown {is_shown}");
+        assert!(definition::flag(name).is_ok(), "{name}");
+    }
+}
+
+/// Whether a word, dashes included, stands in a text between characters that no flag has.
+fn has_word(text: &str, word: &str) -> bool {
+    text.split(|character: char| !character.is_alphanumeric() && !"-_".contains(character))
+        .any(|other| other == word)
+}
+
+#[test]
+fn a_flag_is_defined_once_and_shown_everywhere() {
+    let all: Vec<&str> = definition::FLAGS
+        .iter()
+        .flat_map(|flag| flag.names)
+        .copied()
+        .collect();
+    let mut unique = all.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(all.len(), unique.len());
+    let usage = usage(Program::Dunlin);
+    let manual = manual("0.1.0", "2.15.2")
+        .replace("\\-", "-")
+        .replace("\\fB", " ")
+        .replace("\\fR", " ");
+    let bash = Shell::Bash.completions();
+    let zsh = Shell::Zsh.completions();
+    let fish = Shell::Fish.completions();
+    for name in all {
+        let dashed = definition::dashed(name);
+        for (kind, text) in [
+            ("usage", &usage),
+            ("man", &manual),
+            ("bash", &bash),
+            ("zsh", &zsh),
+        ] {
+            assert!(has_word(text, &dashed), "{dashed} in {kind}");
+        }
+        assert!(has_word(&fish, name), "{name} in fish");
+    }
+    for word in ["config", "completions", "plugins", "man", "version", "help"] {
+        for text in [&usage, &manual, &bash, &zsh, &fish] {
+            assert!(has_word(text, word), "{word}");
+        }
+    }
+}
+
+// CORE-129
+#[test]
+fn the_usage_begins_with_the_programs_name_and_keeps_its_columns() {
+    assert!(usage(Program::NatsServer).starts_with("\nUsage: nats-server [options]"));
+    let usage = usage(Program::Dunlin);
+    for line in [
+        "    -a, --addr, --net <host>         Address to listen on (default: 0.0.0.0)",
+        "    -DVV                             Debug, and trace the system account too",
+        "        --log_size_limit <bytes>     Rotate the log file past this size (default: never)",
+        "    -n, --name, --server_name <name> Name of this server (default: its id)",
+        "                                     <pid> is a process id, a pattern such as 12*, or a pid file",
+    ] {
+        assert!(usage.lines().any(|other| other == line), "{line}\n{usage}");
+    }
+    assert!(usage.lines().all(|line| line.chars().count() <= 120), "{usage}");
+}
+
+#[test]
+fn the_help_for_tls_lists_ciphers_and_curves() {
+    let help = tls_help();
+    assert!(
+        help.contains("    TLS_AES_256_GCM_SHA384\n") && help.contains("    CurveP256\n"),
+        "{help}"
+    );
+}
+
+#[test]
+fn commands_take_their_arguments_and_no_others() {
+    let config = |command| Ok(Command::Config(command));
+    let file = || "x.conf".to_owned();
+    for (line, command) in [
+        ("completions zsh", Ok(Command::Completions(Shell::Zsh))),
+        ("man", Ok(Command::Man)),
+        (
+            "config check x.conf",
+            config(ConfigCommand::Check { file: file() }),
+        ),
+    ] {
+        assert_eq!(parsed(line), command, "{line}");
+    }
+    check_error("completions", "usage: completions <bash|zsh|fish>", false);
+    check_error("completions tcsh", "usage: completions <bash|zsh|fish>", false);
+    check_error("man 1", "usage: man", false);
+    let usage = "usage: config check <file>";
+    for line in [
+        "config",
+        "config check",
+        "config convert x json",
+        "config explain a b",
+    ] {
+        check_error(line, usage, false);
     }
 }
 
@@ -300,6 +385,87 @@ fn empty_and_zero_give_back_the_default() {
     assert_eq!(applied(file, "-p -1").unwrap().port, -1);
 }
 
+// CORE-130 [TestRouteFlagOverride, TestClusterFlagsOverride, TestRouteFlagOverrideWithMultiple]
+#[test]
+fn the_cluster_of_the_flags_wins_over_the_files() {
+    let file = "cluster { port: 7244, name: abc, authorization { user: ruser, password: top_secret }
+                          routes: [\"nats-route://127.0.0.1:7246\"] }";
+    let cluster = |line: &str| applied(file, line).unwrap().cluster;
+    let shown = |routes: &[ServerUrl]| routes.iter().map(ServerUrl::to_string).collect::<Vec<_>>();
+    let given = cluster("").unwrap();
+    assert_eq!(
+        (given.port, shown(&given.routes)),
+        (7244, vec!["nats-route://127.0.0.1:7246".to_owned()])
+    );
+    let routes = cluster("-routes nats-route://a:1,nats-route://u:p@b:2")
+        .unwrap()
+        .routes;
+    assert_eq!(shown(&routes), ["nats-route://a:1", "nats-route://u:xxxxx@b:2"]);
+    assert!(cluster("-routes=").unwrap().routes.is_empty());
+    assert_eq!(cluster("--cluster="), None);
+    let other = cluster("--cluster nats://me:pw@1.2.3.4:-1 --cluster_name xyz --no_advertise").unwrap();
+    let login = other.authorization.unwrap();
+    assert_eq!((login.user.as_str(), login.pass.expose()), ("me", "pw"));
+    assert_eq!(
+        (other.host.as_str(), other.port, other.name.as_str()),
+        ("1.2.3.4", -1, "xyz")
+    );
+    assert!(other.no_advertise);
+    let nobody = cluster("--cluster_listen nats://1.2.3.4:6222").unwrap();
+    assert_eq!((nobody.authorization, nobody.port), (None, 6222));
+}
+
+// CORE-130
+#[test]
+fn a_cluster_that_cannot_be_is_refused() {
+    for (line, text) in [
+        (
+            "--cluster nats://127.0.0.1",
+            "address 127.0.0.1: missing port in address",
+        ),
+        ("--cluster abc", "missing port in address"),
+        (
+            "--cluster nats://a@127.0.0.1:7",
+            "expected cluster password to be set",
+        ),
+        (
+            "--routes nats://h:1",
+            "solicited routes require cluster capabilities, e.g. --cluster",
+        ),
+        (
+            "--cluster nats://a:hunter2@h:x",
+            "flag --cluster: the value is no URL such as nats://127.0.0.1:6222",
+        ),
+        (
+            "--cluster nats://h:1 --routes :::",
+            "flag --routes: the value has a part that is no URL such as nats://127.0.0.1:6222",
+        ),
+    ] {
+        assert_eq!(applied("", line).unwrap_err().to_string(), text, "{line}");
+    }
+}
+
+// CORE-130 [TestListenMonitoringDefault]
+#[test]
+fn ports_and_folders_of_the_flags_win_over_the_files() {
+    let file = "http: 8222, prof_port: 1, store_dir: '/a', jetstream { max_mem: 1G }";
+    let config = applied(file, "-m 8333 -profile 0 -sd /b").unwrap();
+    assert_eq!((config.http_port, config.prof_port), (8333, 0));
+    let jetstream = config.jetstream.unwrap();
+    assert_eq!(
+        (config.store_dir.as_str(), jetstream.store_dir.as_str()),
+        ("/b", "/b")
+    );
+    assert_eq!(applied(file, "-js=false").unwrap().jetstream, None);
+    assert!(
+        applied("", "-js")
+            .unwrap()
+            .jetstream
+            .is_some_and(|jetstream| jetstream.enabled)
+    );
+    assert_eq!(applied("", "-ms 8443").unwrap().https_port, 8443);
+}
+
 // CORE-130, CORE-138
 #[test]
 fn flags_choose_where_and_how_is_logged() {
@@ -327,7 +493,7 @@ fn flags_choose_where_and_how_is_logged() {
 fn a_number_that_is_no_port_is_refused_at_once() {
     for port in ["65536", "-2", "4294967295"] {
         assert!(
-            matches!(parsed(&format!("-p {port}")), Err(CliError::NoPort(_))),
+            matches!(parsed(&format!("-p {port}")), Err(CliError::NoPort { .. })),
             "{port}"
         );
     }

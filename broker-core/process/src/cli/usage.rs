@@ -1,71 +1,99 @@
 //! The texts of `--help` and `--help_tls`.
 
-/// What `--help` shows.
-pub const USAGE: &str = "
-Usage: dunlin [options] [command]
+use dunlin_config::{ConfigSection, TlsOptions};
 
-Commands:
-    plugins                          List the plugins of this binary, with their options
-    version                          Show the version
-    help                             Show this text
+use super::definition::{FLAGS, Flag, Group, WORDS, dashed};
+use crate::Program;
 
-Server:
-    -c, --config <file>              Configuration file: TOML by its extension, else nats.conf
-    -t                               Check the configuration file and exit
-    -a, --addr, --net <host>         Address to listen on (default: 0.0.0.0)
-    -p, --port <port>                Port for clients (default: 4222; -1: any free one)
-    -n, --name, --server_name <name> Name of this server (default: its id)
-        --client_advertise <address> Host and port that clients are told instead of the listening address
-    -P, --pid <file>                 File that receives the process id
-        --ports_file_dir <dir>       Directory that receives <executable>_<pid>.ports
-    -sl,--signal <signal>[=<pid>]    Send a signal to a running broker: ldm, stop, quit, term, reopen, reload;
-                                     <pid> is a process id, a pattern such as 12*, or a pid file
+/// Where the explanations begin.
+const COLUMN: usize = 37;
 
-Logging:
-    -l, --log <file>                 Log to a file instead of standard error
-        --log_size_limit <bytes>     Rotate the log file past this size (default: never)
-        --log_format <text|json>     Lines as text, or one JSON object a line (default: text)
-    -s, --syslog                     Log to the machine's syslog
-    -r, --remote_syslog <url>        Log to a syslog elsewhere: udp://host:port, tcp://host:port or unix:///path
-    -T, --logtime                    Begin lines with the time (default: true)
-        --logtime_utc                In UTC instead of local time (default: false)
-    -D, --debug                      Log what the broker does
-    -V, --trace                      Log the protocol
-    -VV                              Trace the system account too
-    -DV                              Debug and trace
-    -DVV                             Debug, and trace the system account too
-        --max_traced_msg_len <bytes> Longest part of a traced message that is shown (default: all)
-
-Authorization:
-        --user <name>                User that connections need
-        --pass <password>            Its password
-        --auth <token>               Token that connections need
-
-Not available yet (refused):
-    -js, --jetstream                 Streams
-        --tls, --tlsverify           TLS, with its files
-        --tlscert, --tlskey, --tlscacert <file>
-        --cluster, --cluster_listen <url>
-        --routes <url, url>          Clusters
-
-Without effect yet (accepted):
-    -m, --http_port <port>           Monitoring
-    -ms,--https_port <port>          Monitoring over TLS
-    -sd,--store_dir <dir>            Where streams are stored
-        --cluster_name <name>, --cluster_advertise <address>, --no_advertise, --connect_retries <number>
-        --profile <port>             Profiling
-
-Other:
-    -h, --help                       Show this text
-    -v, --version                    Show the version
-        --help_tls                   Help for TLS
-
-Flags take one or two dashes; a value follows as the next word or behind `=`. Booleans stand alone, or with `=false`.
-
-";
+/// What `--help` shows: each flag and command once.
+pub fn usage(program: Program) -> String {
+    let mut page = format!("\nUsage: {} [options] [command]\n", program.name());
+    for group in Group::ALL {
+        page.push_str(&format!("\n{} Options:\n", group.title()));
+        for flag in FLAGS.iter().filter(|flag| flag.group == group) {
+            line(&mut page, &names(flag), &explanation(flag));
+        }
+    }
+    page.push_str("\nCommands:\n");
+    for word in WORDS {
+        line(
+            &mut page,
+            &format!("    {} {}", word.name, word.arguments),
+            word.help,
+        );
+    }
+    page.push_str(
+        "\nFlags take one or two dashes; a value follows as the next word or behind `=`. Booleans stand alone, or \
+         with `=false`.\nWhat a flag says wins over the configuration file.\n\n",
+    );
+    page
+}
 
 /// What `--help_tls` shows.
-pub const TLS_HELP: &str = "\
-TLS is not available in this version of Dunlin: the key `tls` of a configuration file and the flags --tls, --tlsverify,
---tlscert, --tlskey and --tlscacert are refused, so that nothing runs without the protection that they ask for.
-";
+pub fn tls_help() -> String {
+    let mut page = String::from(
+        "TLS configuration is specified in the tls section of a configuration file:
+
+    tls {
+        cert_file: \"server-cert.pem\"
+        key_file:  \"server-key.pem\"
+        ca_file:   \"ca.pem\"     # authorities that vouch for clients
+        verify:    true         # require certificates of clients
+    }
+
+The flags --tlscert, --tlskey, --tlscacert and --tlsverify stand for these keys and win over the whole section;
+--tls=false switches TLS off. `dunlin config explain tls` lists all keys.
+
+Available cipher suites (cipher_suites):
+",
+    );
+    names_of(&mut page, "cipher_suites");
+    page.push_str("\nAvailable curve preferences (curve_preferences):\n");
+    names_of(&mut page, "curve_preferences");
+    page.push('\n');
+    page
+}
+
+/// What a key of the tls section takes, one a line.
+fn names_of(page: &mut String, key: &str) {
+    let keys = TlsOptions::keys().iter().filter(|spec| spec.name == key);
+    for name in keys.flat_map(|spec| spec.shape.allowed()) {
+        page.push_str(&format!("    {name}\n"));
+    }
+}
+
+/// What the flag does, and whether it does it yet.
+pub(super) fn explanation(flag: &Flag) -> String {
+    match flag.is_inert {
+        true => format!("{} (no effect yet)", flag.help),
+        false => flag.help.to_owned(),
+    }
+}
+
+/// The names of a flag as the help begins its line: short ones in front, others below each other.
+fn names(flag: &Flag) -> String {
+    let names: Vec<String> = flag.names.iter().map(|name| dashed(name)).collect();
+    let has_short = names.first().is_some_and(|name| !name.starts_with("--"));
+    let indent = if has_short { "    " } else { "        " };
+    format!("{indent}{} {}", names.join(", "), flag.value)
+}
+
+/// One entry; names that leave no room have a line of their own.
+fn line(page: &mut String, names: &str, help: &str) {
+    let names = names.trim_end();
+    let mut at = names.chars().count();
+    page.push_str(names);
+    for help in help.lines() {
+        if at >= COLUMN {
+            page.push('\n');
+            at = 0;
+        }
+        page.push_str(&" ".repeat(COLUMN - at));
+        page.push_str(help);
+        at = COLUMN;
+    }
+    page.push('\n');
+}

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::{Clock, Disk, Level, LogSink};
+use dunlin_api::{Clock, Disk, Level, LogSink, SystemClock, SystemDisk};
 use dunlin_config::{Config, LogFormat, quote};
 
 pub use format::{LineFormat, Style};
@@ -109,6 +109,16 @@ impl Target {
 }
 
 impl Log {
+    /// The log that `config` wants, on this machine.
+    ///
+    /// # Errors
+    /// See [`LogError`].
+    pub fn of(config: &Config) -> Result<Arc<Self>, LogError> {
+        let target = Target::of(config);
+        let format = LineFormat::of(config, &target);
+        Self::start(target, format, Box::new(SystemClock), Arc::new(SystemDisk))
+    }
+
     /// Opens the target and starts the writer. Lines carry the time of `clock`; `disk` holds the file.
     ///
     /// # Errors

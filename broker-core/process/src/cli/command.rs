@@ -1,0 +1,57 @@
+//! Commands: the words that end the flags.
+//!
+//! `version` and `help` are the reference's; what follows them is not looked at, as there. The others are Dunlin's own.
+
+use super::definition::WORDS;
+use super::{CliError, Command, Shell};
+
+/// What is to be done with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigCommand {
+    /// Check a file, as `-t` does.
+    Check {
+        /// Its path.
+        file: String,
+    },
+}
+
+/// The command of a word and what follows it.
+pub(super) fn of(word: &str, arguments: &[String]) -> Result<Command, CliError> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let name = word.to_lowercase();
+    let command = match (name.as_str(), arguments.as_slice()) {
+        ("version", _) => Command::Version,
+        ("help", _) => Command::Help,
+        ("plugins", []) => Command::Plugins,
+        ("man", []) => Command::Man,
+        ("completions", [shell]) => match Shell::named(shell) {
+            Some(shell) => Command::Completions(shell),
+            None => return Err(wrong_arguments(&name)),
+        },
+        ("config", arguments) => match config(arguments) {
+            Some(command) => Command::Config(command),
+            None => return Err(wrong_arguments(&name)),
+        },
+        ("plugins" | "man" | "completions", _) => return Err(wrong_arguments(&name)),
+        _ => return Err(CliError::UnknownCommand(word.to_owned())),
+    };
+    Ok(command)
+}
+
+fn config(arguments: &[&str]) -> Option<ConfigCommand> {
+    Some(match arguments {
+        ["check", file] => ConfigCommand::Check {
+            file: (*file).to_owned(),
+        },
+        _ => return None,
+    })
+}
+
+/// All forms of the command.
+fn wrong_arguments(name: &str) -> CliError {
+    let forms = WORDS.iter().filter(|word| word.name == name);
+    let forms: Vec<String> = forms
+        .map(|word| format!("{name} {}", word.arguments).trim_end().to_owned())
+        .collect();
+    CliError::Arguments(forms.join(", or "))
+}
