@@ -39,6 +39,9 @@ pub(crate) fn stale(root: &Path) -> Vec<String> {
 }
 
 /// Every generated page, as it should be.
-fn pages() -> [(&'static str, String); 1] {
-    [("docs/configuration.md", dunlin_config::reference_markdown())]
+fn pages() -> [(&'static str, String); 2] {
+    [
+        ("docs/configuration.md", dunlin_config::reference_markdown()),
+        ("docs/configuration.schema.json", dunlin_config::json_schema()),
+    ]
 }

@@ -29,8 +29,10 @@
 #[allow(unused_extern_crates)]
 extern crate self as dunlin_config;
 
+mod check;
 mod convert;
 mod digest;
+mod explain;
 mod load;
 mod nats_conf;
 mod nkey;
@@ -38,6 +40,8 @@ mod options;
 mod reference;
 pub mod reload;
 mod report;
+mod rewrite;
+mod schema;
 mod section;
 mod server_url;
 mod shape;
@@ -47,8 +51,10 @@ mod toml_front;
 mod tree;
 mod value;
 
+pub use check::check;
 pub use convert::{ByteSize, ListenAddress, OneOrMany, Secret, duration_text};
 pub use dunlin_config_derive::ConfigSection;
+pub use explain::{Explanation, UnknownKey, explain};
 pub use load::{LoadError, Loaded};
 pub use options::{
     Account, AccountJetStream, AccountLimits, AuthCallout, Authorization, BatchLimits, CertificateFiles,
@@ -64,6 +70,8 @@ pub use options::{
 };
 pub use reference::{reference_markdown, section_markdown};
 pub use report::{Finding, Report, Severity};
+pub use rewrite::{Converted, convert};
+pub use schema::json_schema;
 pub use section::{
     ConfigSection, ConfigValue, Field, FromDefault, KeySpec, KeyStatus, TableReader, read_section,
 };

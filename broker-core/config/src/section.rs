@@ -285,14 +285,23 @@ pub fn read_section<S: ConfigSection>(field: &Field<'_>, report: &mut Report) ->
 
 /// The name in `keys` that `key` most likely means: at most two edits away, and fewer than half of it.
 fn nearest(key: &str, keys: &'static [KeySpec]) -> Option<&'static str> {
+    nearest_of(
+        key,
+        keys.iter()
+            .flat_map(|spec| std::iter::once(&spec.name).chain(spec.aliases))
+            .copied(),
+    )
+}
+
+/// The same among any names.
+pub(crate) fn nearest_of<N: AsRef<str> + Ord>(key: &str, names: impl Iterator<Item = N>) -> Option<N> {
     if key.len() > 64 {
         return None; // Nobody mistypes that much, and the distance is quadratic.
     }
     let key = key.to_ascii_lowercase();
-    keys.iter()
-        .flat_map(|spec| std::iter::once(&spec.name).chain(spec.aliases))
-        .map(|name| (edits(&key, name), *name))
-        .filter(|(distance, name)| *distance <= 2 && *distance * 2 < name.len())
+    names
+        .map(|name| (edits(&key, name.as_ref()), name))
+        .filter(|(distance, name)| *distance <= 2 && *distance * 2 < name.as_ref().len())
         .min()
         .map(|(_, name)| name)
 }

@@ -70,7 +70,7 @@ pub(crate) fn open_error(file: &str, error: &io::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::source::MapSource;
     use crate::value::{Entry, Node, Value};
@@ -125,6 +125,22 @@ mod tests {
         format!("\"{}\"", escaped.replace('\n', "\\n").replace('\t', "\\t"))
     }
 
+    /// A tree that both syntaxes can say.
+    pub(crate) fn any_table() -> impl Strategy<Value = Table> {
+        entries(any_value())
+    }
+
+    /// A text that both syntaxes read as `tree`, a line for each key.
+    pub(crate) fn text_of(tree: &Table) -> String {
+        let mut content = String::new();
+        for entry in tree {
+            write!(content, "{} = ", text(&entry.key)).unwrap();
+            write(&mut content, &entry.node.value);
+            content.push('\n');
+        }
+        content
+    }
+
     /// Writes a value so that both syntaxes read it.
     fn write(out: &mut String, value: &Value) {
         match value {
@@ -156,13 +172,8 @@ mod tests {
     proptest! {
         // CORE-113, CORE-114, CORE-123: one tree, whichever the syntax.
         #[test]
-        fn both_syntaxes_read_the_same_tree(tree in entries(any_value())) {
-            let mut content = String::new();
-            for entry in &tree {
-                write!(content, "{} = ", text(&entry.key)).unwrap();
-                write(&mut content, &entry.node.value);
-                content.push('\n');
-            }
+        fn both_syntaxes_read_the_same_tree(tree in any_table()) {
+            let content = text_of(&tree);
             let read = |format| {
                 parse(content.as_bytes(), "a", format, &MapSource::new(), &mut Report::new()).unwrap()
             };

@@ -96,6 +96,11 @@ impl<'a> Cursor<'a> {
         u32::try_from(self.at.saturating_sub(self.line_start)).unwrap_or(u32::MAX)
     }
 
+    /// Whether only blanks stand before this in its line.
+    pub(super) fn is_line_blank(&self) -> bool {
+        self.since(self.line_start).trim().is_empty()
+    }
+
     /// The text from `start` up to here.
     pub(super) fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::cursor::is_newline;
 use super::{MAX_DEPTH, Parser, ends_include, parse_file};
 use crate::report::Report;
+use crate::rewrite::Comment;
 use crate::source::Source;
 use crate::tree::{SyntaxError, open_error};
 use crate::value::{Table, Value};
@@ -24,9 +25,11 @@ const MAX_COPIES: usize = 4_000_000;
 pub(super) struct Shared<'r> {
     source: &'r dyn Source,
     pub(super) report: &'r mut Report,
+    /// Comments of the first file, where they are asked for.
+    pub(super) comments: Option<Vec<Comment>>,
     /// Maps, arrays, files and variables of the environment that are open.
     pub(super) depth: usize,
-    include_depth: usize,
+    pub(super) include_depth: usize,
     includes: usize,
     environment: usize,
     copies: usize,
@@ -39,6 +42,7 @@ impl<'r> Shared<'r> {
         Self {
             source,
             report,
+            comments: None,
             depth: 0,
             include_depth: 0,
             includes: 0,

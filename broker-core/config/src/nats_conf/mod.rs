@@ -15,6 +15,7 @@ mod tests;
 use std::sync::Arc;
 
 use crate::report::Report;
+use crate::rewrite::Comment;
 use crate::source::Source;
 use crate::text::quote;
 use crate::tree::SyntaxError;
@@ -37,6 +38,19 @@ pub(crate) fn parse(
 ) -> Result<Table, SyntaxError> {
     let mut shared = Shared::new(source, report);
     parse_file(content, file, &mut shared)
+}
+
+/// The same, with the comments of `content` itself, not of the files that it includes.
+pub(crate) fn parse_with_comments(
+    content: &[u8],
+    file: &str,
+    source: &dyn Source,
+    report: &mut Report,
+) -> Result<(Table, Vec<Comment>), SyntaxError> {
+    let mut shared = Shared::new(source, report);
+    shared.comments = Some(Vec::new());
+    let table = parse_file(content, file, &mut shared)?;
+    Ok((table, shared.comments.unwrap_or_default()))
 }
 
 fn parse_file(content: &[u8], file: &str, shared: &mut Shared<'_>) -> Result<Table, SyntaxError> {
@@ -97,7 +111,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
             match state {
                 State::Start => {
                     self.cursor.skip_space();
-                    if self.cursor.skip_comment() {
+                    if self.skip_comment() {
                         continue;
                     }
                     match self.cursor.peek() {
@@ -126,6 +140,29 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         Ok(self.scopes.pop().unwrap_or_default())
     }
 
+    /// Takes a comment that starts here, and keeps it where comments are asked for.
+    fn skip_comment(&mut self) -> bool {
+        let (line, column) = (self.cursor.line(), self.cursor.column());
+        let alone = self.cursor.is_line_blank();
+        let start = self.cursor.at();
+        let found = self.cursor.skip_comment();
+        if found
+            && self.includes
+            && self.shared.include_depth == 0
+            && let Some(comments) = &mut self.shared.comments
+        {
+            let text = self.cursor.since(start);
+            let text = text.strip_prefix('#').or_else(|| text.strip_prefix("//"));
+            comments.push(Comment {
+                line,
+                column,
+                text: text.unwrap_or_default().trim_end().to_owned(),
+                alone,
+            });
+        }
+        found
+    }
+
     fn close_block(&mut self, blocks: &mut usize) -> State {
         *blocks = blocks.saturating_sub(1);
         if *blocks == 0 {
@@ -137,7 +174,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
 
     fn after_top_value(&mut self, blocks: &mut usize) -> Result<State, SyntaxError> {
         self.cursor.skip_blanks();
-        if self.cursor.skip_comment() {
+        if self.skip_comment() {
             return Ok(if *blocks == 0 {
                 State::Start
             } else {
@@ -170,7 +207,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
 
     fn after_inner_block(&mut self, blocks: &mut usize) -> Result<State, SyntaxError> {
         self.cursor.skip_space();
-        if self.cursor.skip_comment() {
+        if self.skip_comment() {
             return Ok(State::Start);
         }
         match self.cursor.bump() {
@@ -322,7 +359,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         let mut items = Vec::new();
         loop {
             self.cursor.skip_space();
-            if self.cursor.skip_comment() {
+            if self.skip_comment() {
                 continue;
             }
             match self.cursor.peek() {
@@ -343,7 +380,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
     fn after_item(&mut self) -> Result<bool, SyntaxError> {
         loop {
             self.cursor.skip_blanks();
-            if self.cursor.skip_comment() {
+            if self.skip_comment() {
                 continue;
             }
             return match self.cursor.bump() {
@@ -365,7 +402,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
         self.scopes.push(Table::default());
         loop {
             self.cursor.skip_space();
-            if self.cursor.skip_comment() {
+            if self.skip_comment() {
                 continue;
             }
             match self.cursor.peek() {
@@ -406,7 +443,7 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
     fn after_map_value(&mut self) -> Result<bool, SyntaxError> {
         loop {
             self.cursor.skip_blanks();
-            if self.cursor.skip_comment() {
+            if self.skip_comment() {
                 continue;
             }
             return match self.cursor.bump() {

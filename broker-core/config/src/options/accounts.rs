@@ -28,7 +28,7 @@ pub struct Account {
     #[config(skip)]
     pub name: String,
     /// Public account nkey that identifies it to other systems.
-    #[config(with = account_nkey, kind = "nkey", spec = "CORE section 15", reload)]
+    #[config(with = account_nkey, kind = "nkey", example = "nkey: ACSU3SQYEUYLWHLNCMWN5VRDPMXNSHR7OIP4WGLRC5CJJVSJHSOVZQKS", spec = "CORE section 15", reload)]
     pub nkey: Option<String>,
     /// Its users.
     #[config(with = account_users, kind = "array of users", spec = "AUTH-7", reload)]

@@ -15,7 +15,7 @@ use crate::value::Origin;
 #[config(unknown = "Unknown field {key} parsing authorization callout", after = AuthCallout::settle)]
 pub struct AuthCallout {
     /// Public account nkey that signs the answers.
-    #[config(with = issuer, kind = "nkey", spec = "AUTH-1300")]
+    #[config(with = issuer, kind = "nkey", example = "issuer: ACSU3SQYEUYLWHLNCMWN5VRDPMXNSHR7OIP4WGLRC5CJJVSJHSOVZQKS", spec = "AUTH-1300")]
     pub issuer: String,
     /// Account in which the service listens.
     #[config(default = "$G", with = account, alias = ["acc"], spec = "AUTH-1300")]
@@ -24,7 +24,7 @@ pub struct AuthCallout {
     #[config(with = auth_users, kind = "array of names", alias = ["users"], spec = "AUTH-1300")]
     pub auth_users: Vec<String>,
     /// Public curve key with which questions are encrypted.
-    #[config(with = xkey, kind = "nkey", alias = ["key"], spec = "AUTH-1300")]
+    #[config(with = xkey, kind = "nkey", example = "xkey: XBK6LTMOI3OI5VFXYJ3E2KS2JV3HOBXYLWDJAASK2262GQA35HEMWPO2", alias = ["key"], spec = "AUTH-1300")]
     pub xkey: Option<String>,
     /// Accounts that answers may name; empty for all.
     #[config(with = allowed_accounts, kind = "array of names", default_doc = "all", spec = "AUTH-1300")]

@@ -56,7 +56,7 @@ pub struct LeafnodeOptions {
     #[config(spec = "NET 4.1")]
     pub no_advertise: bool,
     /// Oldest version of a leafnode, at least 2.8.0.
-    #[config(with = min_version, alias = ["minimum_version"], spec = "NET 4.1")]
+    #[config(with = min_version, example = "min_version: 2.8.0", alias = ["minimum_version"], spec = "NET 4.1")]
     pub min_version: Option<String>,
     /// Compression of leafnode connections.
     #[config(with = compression::compression, kind = "bool, mode or table", shape = compression::SHAPE,
@@ -83,7 +83,7 @@ pub struct LeafnodeAuthorization {
     #[config(alias = ["password"], spec = "NET 4.1", secret)]
     pub pass: Secret,
     /// Public nkey of the single user.
-    #[config(with = leafnode_nkey, kind = "nkey", spec = "NET 4.1")]
+    #[config(with = leafnode_nkey, kind = "nkey", example = "nkey: UAT2BLVT73USGL4K6IQR7HXESHC3CC7MWVLDX7A6N6JUE7WLZD7CS7KG", spec = "NET 4.1")]
     pub nkey: Option<String>,
     /// How long a leafnode may take to log in.
     #[config(with = leafnode_timeout, kind = "seconds or duration", shape = Shape::Seconds, default_doc = "2s",
@@ -136,7 +136,7 @@ pub struct RemoteLeafnode {
     #[config(alias = ["creds"], spec = "CORE-151")]
     pub credentials: Option<String>,
     /// Seed of a user nkey to log in with.
-    #[config(with = remote_seed, kind = "seed", alias = ["seed"], spec = "NET 4.1", secret)]
+    #[config(with = remote_seed, example = "nkey: SU..", kind = "seed", alias = ["seed"], spec = "NET 4.1", secret)]
     pub nkey: Secret,
     /// TLS towards the server.
     #[config(with = client_tls, spec = "AUTH-312", reload)]

@@ -24,7 +24,7 @@ mod users;
 mod validate;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
@@ -235,21 +235,11 @@ pub struct Config {
              alias = ["operators", "root", "roots", "root_operator", "root_operators"], spec = "AUTH-1100")]
     pub operator: Vec<String>,
     /// Where the JWTs of accounts come from: `MEM`, `URL(..)`, or a directory.
-    #[config(with = operator::resolver, kind = "string or table", shape = operator::RESOLVER, refused,
+    #[config(with = operator::resolver, example = "resolver: MEM", kind = "string or table", shape = operator::RESOLVER, refused,
              alias = ["account_resolver", "accounts_resolver"], spec = "AUTH-1200", reload)]
     pub resolver: Option<Resolver>,
-    /// TLS towards the server of `URL(..)`.
-    #[config(with = tls::client_tls, kind = "table", inert, spec = "AUTH-300", reload)]
-    pub resolver_tls: Option<TlsOptions>,
-    /// JWTs by account.
-    #[config(with = operator::preload, kind = "table of JWTs", inert, spec = "AUTH-1200")]
-    pub resolver_preload: BTreeMap<String, String>,
-    /// Accounts whose JWTs must not be replaced by other servers.
-    #[config(with = operator::pinned_accounts, kind = "string or array", shape = Shape::OneOrMany(&Shape::Text), inert,
-             spec = "AUTH-1200")]
-    pub resolver_pinned_accounts: Vec<String>,
     /// Public nkeys of operators, in place of their JWTs.
-    #[config(with = operator::trusted_keys, kind = "string or array", shape = Shape::OneOrMany(&Shape::Text), refused,
+    #[config(with = operator::trusted_keys, example = "trusted_keys: OA2GBPRREAPGT7W2UDXOROMZP5OHYKMZ7WX6LEZFHTLFJL2N7LLRJHQ6", kind = "string or array", shape = Shape::OneOrMany(&Shape::Text), refused,
              alias = ["trusted"], spec = "AUTH-1100")]
     pub trusted_keys: Vec<String>,
     /// Account that carries system messages. Default: `$SYS`.
@@ -304,6 +294,16 @@ pub struct Config {
     /// Remember the status of peers' certificates: a bool, or a table.
     #[config(with = ocsp::ocsp_cache, kind = "bool or table", shape = ocsp::CACHE, inert, spec = "AUTH-413", reload)]
     pub ocsp_cache: Option<OcspCacheOptions>,
+    /// TLS towards the server of `URL(..)`.
+    #[config(with = tls::client_tls, kind = "table", inert, spec = "AUTH-300", reload)]
+    pub resolver_tls: Option<TlsOptions>,
+    /// JWTs by account.
+    #[config(with = operator::preload, example = "resolver_preload { ACSU3SQYEUYLWHLNCMWN5VRDPMXNSHR7OIP4WGLRC5CJJVSJHSOVZQKS: eyJ0.eyJq.c2ln }", kind = "table of JWTs", inert, spec = "AUTH-1200")]
+    pub resolver_preload: BTreeMap<String, String>,
+    /// Accounts whose JWTs must not be replaced by other servers.
+    #[config(with = operator::pinned_accounts, kind = "string or array", shape = Shape::OneOrMany(&Shape::Text), inert,
+             spec = "AUTH-1200")]
+    pub resolver_pinned_accounts: Vec<String>,
     /// Options of plugins: `plugins.<kind>.<name>`, kind being listener, auth, store or service.
     #[config(with = plugins::plugins, kind = "table", shape = plugins::SHAPE)]
     pub plugins: Vec<PluginOptions>,

@@ -80,7 +80,7 @@ pub struct Proxies {
 #[derive(Clone, Debug, Default, PartialEq, Eq, ConfigSection)]
 pub struct TrustedProxy {
     /// Its public nkey, of any kind.
-    #[config(with = proxy_key, kind = "nkey", alias = ["public_key"], spec = "AUTH-1400", reload)]
+    #[config(with = proxy_key, kind = "nkey", example = "key: UAT2BLVT73USGL4K6IQR7HXESHC3CC7MWVLDX7A6N6JUE7WLZD7CS7KG", alias = ["public_key"], spec = "AUTH-1400", reload)]
     pub key: String,
 }
 

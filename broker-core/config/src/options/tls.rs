@@ -64,7 +64,7 @@ pub struct TlsOptions {
     pub min_version: TlsVersion,
     /// Certificates that alone are accepted: hex of the SHA-256 of each one's public key (DER
     /// SubjectPublicKeyInfo), lower case here.
-    #[config(with = pinned_certs, kind = "array of 64 hex digits", shape = Shape::List(&Shape::Text),
+    #[config(with = pinned_certs, example = "pinned_certs: [\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\"]", kind = "array of 64 hex digits", shape = Shape::List(&Shape::Text),
              default_doc = "any certificate", spec = "AUTH-305", reload)]
     pub pinned_certs: BTreeSet<String>,
     /// Handshakes that clients may begin in a second; 0 for no limit.
@@ -80,7 +80,7 @@ pub struct TlsOptions {
     #[config(with = ocsp_peer, kind = "bool or table", shape = OCSP_PEER, inert, spec = "AUTH-410", reload)]
     pub ocsp_peer: Option<OcspPeer>,
     /// Certificate store of Windows; elsewhere an error.
-    #[config(with = cert_store, kind = "string", spec = "AUTH-300")]
+    #[config(with = cert_store, kind = "string", values = ["WindowsCurrentUser", "WindowsLocalMachine"], spec = "AUTH-300")]
     pub cert_store: Option<String>,
     /// What `cert_match` is compared with in the store.
     #[config(with = cert_match_by, kind = "string", values = ["subject", "issuer", "thumbprint"],

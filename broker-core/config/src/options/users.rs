@@ -58,7 +58,7 @@ pub struct User {
     #[config(alias = ["password"], spec = "AUTH-10", reload, secret)]
     pub pass: Secret,
     /// Public nkey in place of name and password. Not supported yet, therefore refused.
-    #[config(with = user_nkey, kind = "nkey", spec = "AUTH-7", reload)]
+    #[config(with = user_nkey, kind = "nkey", example = "nkey: UAT2BLVT73USGL4K6IQR7HXESHC3CC7MWVLDX7A6N6JUE7WLZD7CS7KG", spec = "AUTH-7", reload)]
     pub nkey: Option<String>,
     /// What the user may do; absent, the block's `default_permissions` apply.
     #[config(with = permissions, kind = "table", alias = ["permission", "authorization"], spec = "AUTH-9", reload)]

@@ -6,7 +6,7 @@ mod jetstream;
 mod listeners;
 mod operator;
 mod peers;
-mod samples;
+pub(crate) mod samples;
 mod sections;
 mod sharing;
 mod tls;

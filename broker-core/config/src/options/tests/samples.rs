@@ -13,9 +13,9 @@ macro_rules! sample {
     };
 }
 
-#[test]
-fn twins_give_the_same_options() {
-    for (name, nats_conf, toml) in [
+/// Each sample in both syntaxes.
+pub(crate) fn twins() -> Vec<(&'static str, &'static str, &'static str)> {
+    vec![
         sample!("minimal"),
         sample!("users"),
         sample!("accounts"),
@@ -23,7 +23,12 @@ fn twins_give_the_same_options() {
         sample!("limits"),
         sample!("logging"),
         sample!("plugins"),
-    ] {
+    ]
+}
+
+#[test]
+fn twins_give_the_same_options() {
+    for (name, nats_conf, toml) in twins() {
         let source = MapSource::new().file("a.conf", nats_conf).file("a.toml", toml);
         let [left, right] = ["a.conf", "a.toml"].map(|path| match Config::load(path, &source) {
             Ok(loaded) => {

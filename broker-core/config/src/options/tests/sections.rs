@@ -180,6 +180,8 @@ fn the_reference_page_is_made_of_the_comments() {
 fn the_committed_reference_page_is_fresh_and_names_every_key() {
     let page = crate::reference_markdown();
     expect_test::expect_file!["../../../../../docs/configuration.md"].assert_eq(&page);
+    expect_test::expect_file!["../../../../../docs/configuration.schema.json"]
+        .assert_eq(&crate::json_schema());
     for key in Config::keys() {
         assert!(page.contains(&format!("`{}`", key.name)), "{}", key.name);
     }
