@@ -1,6 +1,8 @@
 //! What a stranger writes never becomes a line of somebody else's protocol, or of the log.
 
 use dunlin_fuzz::Mutator;
+use dunlin_tests::connection::{Connection, Event};
+use dunlin_tests::server::{Kind, Server};
 
 use super::{QUIET, Stage};
 use crate::sim;
@@ -88,39 +90,36 @@ fn error_that_quotes_a_client_is_one_line() {
                 );
             }
         }
-        for line in stage.lines.take() {
-            assert!(!line.contains(['\n', '\r', '\u{1b}']), "{line:?}");
-        }
     });
 }
 
-// [2026-22] Log lines hold what strangers say, and stay lines.
+// [2026-22] Log lines hold what strangers say, and stay lines that steer no terminal.
 #[test]
 fn log_lines_cannot_be_forged() {
-    sim::run(|| async {
-        let stage = Stage::new("authorization { users: [{user: u, password: u}] }\n").await;
-        let forged = r"x\n[1] 2026/01/01 00:00:00.000000 [INF] forged\r\u001b[2J";
-        for key in ["user", "name", "lang", "version", "nkey", "account"] {
-            let json = format!(r#"{{"user":"u","pass":"wrong","{key}":"{forged}"}}"#);
-            stage.end_of(format!("CONNECT {json}\r\n").as_bytes()).await;
-            let json = format!(r#"{{"user":"u","pass":"u","verbose":false,"{key}":"{forged}"}}"#);
-            stage
-                .end_of(format!("CONNECT {json}\r\n-ERR 'a\u{1b}[2J'\r\n").as_bytes())
-                .await;
-        }
-        stage.end_of(b"PR\nOXY\x1b[2J x\r\n").await;
-        stage
-            .end_of(b"CONNECT {\"user\":\"u\",\"pass\":\"u\"}\r\nG\x1b[2J\r\n")
-            .await;
-        let lines = stage.lines.take();
-        assert!(
-            lines.iter().any(|line| line.contains("forged")),
-            "what is shown is escaped"
-        );
-        for line in &lines {
-            assert!(!line.contains(['\n', '\r', '\u{1b}']), "{line:?}");
-        }
-    });
+    let config = "debug: true\ntrace: true\nauthorization { users: [{user: u, password: u}] }\n";
+    let server = Server::start(Kind::Dunlin, config).unwrap_or_else(|error| panic!("{error}"));
+    let end_of = |bytes: &str| {
+        let mut connection = Connection::open(server.address()).unwrap();
+        connection.send(bytes.as_bytes());
+        while let Event::Frame(_) = connection.read().unwrap() {}
+    };
+    let forged = r"x\n[1] 2026/01/01 00:00:00.000000 [INF] forged\r\u001b[2J";
+    for key in ["user", "name", "lang", "version", "nkey", "account"] {
+        let wrong = format!(r#"{{"user":"u","pass":"wrong","{key}":"{forged}"}}"#);
+        end_of(&format!("CONNECT {wrong}\r\n"));
+        let right = format!(r#"{{"verbose":false,"{key}":"{forged}","user":"u","pass":"u"}}"#);
+        end_of(&format!(
+            "CONNECT {right}\r\nPUB a\rb\x1b[2J 0\r\n\r\n-ERR 'a\x1b[2J'\r\n"
+        ));
+    }
+    end_of("PR\nOXY\x1b[2J x\r\n");
+    end_of("CONNECT {\"user\":\"u\",\"pass\":\"u\"}\r\nG\x1b[2J\r\n");
+    let log = server.log();
+    assert!(log.contains("forged"), "{log}");
+    for line in log.lines() {
+        assert!(line.starts_with(&format!("[{}] ", server.pid())), "{line:?}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
 }
 
 // [2026-22] Whatever one client sends, another sees whole frames only.

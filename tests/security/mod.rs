@@ -10,6 +10,7 @@ mod before_login;
 mod denied;
 mod identity;
 mod injection;
+mod proxied_tls;
 mod proxy;
 mod secrets;
 

@@ -2,7 +2,7 @@
 //!
 //! The programs are built by a stable compiler with LLVM's coverage counters and no sanitizer: what is looked for is a
 //! panic, a hang, memory without bound, and a broken rule of the target itself. Inputs that a run finds stay in
-//! `target/fuzz/found`; `--keep` merges those that reach something new into the kept ones of `tests/fuzz/corpus`.
+//! `target/fuzz/found`; `--keep` takes a few that together reach most into `tests/fuzz/corpus`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -17,7 +17,7 @@ usage: cargo xtask fuzz [TARGET..] [options]
 
   TARGET        what to fuzz (all, one after the other)
   --minutes N   for how long, each (1)
-  --keep        merge the inputs that reach something new into tests/fuzz/corpus
+  --keep        take a few of the inputs found into tests/fuzz/corpus
   --list        the targets";
 
 /// What makes a program count which edges it takes, and libFuzzer's comparisons known.
@@ -30,6 +30,9 @@ const LONGEST: &str = "4096";
 
 /// Longest kept input: kept ones are replayed in every test run.
 const LONGEST_KEPT: &str = "256";
+
+/// Most kept inputs of a target, beside those that a person has named.
+const MOST_KEPT: usize = 60;
 
 /// How long one input may take, and how much memory all may.
 const TIMEOUT: &str = "10";
@@ -211,22 +214,58 @@ fn fuzz(folders: &Folders, programs: &Path, target: &str, seconds: u64) -> Resul
     Ok(figures)
 }
 
-/// Merges what reaches something new, short inputs only.
+/// Keeps a few of the inputs that together reach all edges: the longest, which reach most. Those that a person has named
+/// stay; those that were kept before, under the name that libFuzzer gives, are replaced.
 fn keep(folders: &Folders, programs: &Path, target: &str) -> Result<(), String> {
+    let merged = folders.target.join("merged").join(target);
+    // From an earlier run; there may be none.
+    let _ = fs::remove_dir_all(&merged);
+    let (merged, kept) = (
+        made(&folders.target, "merged", target)?,
+        kept(&folders.root, target),
+    );
     let status = Command::new(programs.join(target))
-        .args(["-merge=1", &format!("-max_len={LONGEST_KEPT}")])
-        .arg(kept(&folders.root, target))
+        .args(["-set_cover_merge=1", "-use_counters=0", "-use_cmp=0"])
+        .arg(format!("-max_len={LONGEST_KEPT}"))
+        .arg(&merged)
+        .arg(&kept)
         .arg(made(&folders.target, "found", target)?)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .status()
         .map_err(|error| format!("{target}: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{target}: the merge failed"))
+    if !status.success() {
+        return Err(format!("{target}: the merge failed"));
     }
+    let failed = |error: std::io::Error| format!("{target}: {error}");
+    for old in files(&kept).map_err(failed)? {
+        if is_given_name(&old) {
+            fs::remove_file(&old).map_err(failed)?;
+        }
+    }
+    let mut inputs = Vec::new();
+    for path in files(&merged).map_err(failed)? {
+        inputs.push((fs::metadata(&path).map_err(failed)?.len(), path));
+    }
+    inputs.sort();
+    for (_, path) in inputs.iter().rev().take(MOST_KEPT) {
+        let name = path.file_name().unwrap_or_default();
+        fs::copy(path, kept.join(name)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    fs::read_dir(folder)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect()
+}
+
+/// Whether libFuzzer has named a file: the digest of its bytes.
+fn is_given_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.len() == 40 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Figures out of libFuzzer's last lines: `#123 DONE cov: 45 ft: 67 corp: 8/90b …`.

@@ -1,7 +1,8 @@
 //! Cuts credentials out of a CONNECT before it is traced.
 //!
 //! What is found is what the reference finds: it searches the text, not the JSON, so that a damaged CONNECT gives
-//! nothing away either, and a word that merely begins with `pass` loses what follows it.
+//! nothing away either, and a word that merely begins with `pass` loses what follows it. More is cut out than there:
+//! keys in any case, as CONNECT takes them, `jwt`, which a bearer needs no key for, and values as far as they go.
 
 use std::borrow::Cow;
 
@@ -12,7 +13,7 @@ const REDACTED: &[u8] = b"[REDACTED]";
 const BEGINNINGS: [&[u8]; 2] = [b"auth_token", b"pass"];
 
 /// Keys that count only as whole words.
-const WORDS: [&[u8]; 3] = [b"proxy_sig", b"nkey", b"sig"];
+const WORDS: [&[u8]; 4] = [b"proxy_sig", b"nkey", b"sig", b"jwt"];
 
 /// `text` with `[REDACTED]` in place of every credential (CORE-141).
 pub(crate) fn without_secrets(text: &[u8]) -> Cow<'_, [u8]> {
@@ -35,11 +36,7 @@ fn replace(text: &[u8], find: Find) -> Option<Vec<u8>> {
             at += 1;
             continue;
         };
-        let rest = text.get(value..).unwrap_or_default();
-        let len = rest
-            .iter()
-            .take_while(|byte| !matches!(byte, b'"' | b',' | b'\r' | b'\n' | b'}'))
-            .count();
+        let len = value_len(text, value);
         kept.extend_from_slice(text.get(copied..value).unwrap_or_default());
         kept.extend_from_slice(REDACTED);
         copied = value + len;
@@ -52,10 +49,36 @@ fn replace(text: &[u8], find: Find) -> Option<Vec<u8>> {
     Some(kept)
 }
 
+/// How long the value at `at` is: a text up to its closing quote, an array or an object up to the end of all, anything else
+/// up to what ends a word of JSON.
+fn value_len(text: &[u8], at: usize) -> usize {
+    let rest = text.get(at..).unwrap_or_default();
+    let is_text = at.checked_sub(1).and_then(|before| text.get(before)) == Some(&b'"');
+    if is_text {
+        let mut is_escaped = false;
+        let is_inside = |byte: &&u8| {
+            let goes_on = **byte != b'"' || is_escaped;
+            is_escaped = **byte == b'\\' && !is_escaped;
+            goes_on
+        };
+        return rest.iter().take_while(is_inside).count();
+    }
+    if matches!(rest.first(), Some(b'[' | b'{')) {
+        return rest.len();
+    }
+    let is_end = |byte: &u8| matches!(byte, b'"' | b',' | b'\r' | b'\n' | b'}');
+    rest.iter().take_while(|byte| !is_end(byte)).count()
+}
+
+fn begins_with(text: &[u8], word: &[u8]) -> bool {
+    text.get(..word.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(word))
+}
+
 /// The key's name may go on with anything but white space up to the first separator.
 fn by_beginning(text: &[u8], at: usize) -> Option<usize> {
     let rest = text.get(at..).unwrap_or_default();
-    let beginning = BEGINNINGS.iter().find(|word| rest.starts_with(word))?;
+    let beginning = BEGINNINGS.iter().find(|word| begins_with(rest, word))?;
     let mut end = at + beginning.len();
     loop {
         if let Some(value) = separator(text, end) {
@@ -74,7 +97,7 @@ fn by_word(text: &[u8], at: usize) -> Option<usize> {
         return None;
     }
     let rest = text.get(at..).unwrap_or_default();
-    let words = WORDS.iter().filter(|word| rest.starts_with(word));
+    let words = WORDS.iter().filter(|word| begins_with(rest, word));
     words.filter_map(|word| separator(text, at + word.len())).next()
 }
 
@@ -152,6 +175,19 @@ mod tests {
         );
     }
 
+    // CORE-141, done better: what the reference lets through.
+    #[test]
+    fn value_is_cut_out_as_far_as_it_goes() {
+        check(r#"{"pass":"a,s3cr3t}b"}"#, r#"{"pass":"[REDACTED]"}"#);
+        check(r#"{"pass":"a\\","x":"y"}"#, r#"{"pass":"[REDACTED]","x":"y"}"#);
+        check(r#"{"pass":["s3cr3t"]}"#, r#"{"pass":[REDACTED]"#);
+        check(
+            r#"{"PASS":"s3cr3t","Sig":"x"}"#,
+            r#"{"PASS":"[REDACTED]","Sig":"[REDACTED]"}"#,
+        );
+        check(r#"{"jwt":"e.y.J"}"#, r#"{"jwt":"[REDACTED]"}"#);
+    }
+
     // CORE-141: what the reference cuts out too much, or from damaged text.
     #[test]
     fn what_only_looks_like_a_key_counts_too() {
@@ -162,7 +198,7 @@ mod tests {
         check(r#"{"pass":"s3c"#, r#"{"pass":"[REDACTED]"#);
         check(r#"{"pass" "x":1}"#, r#"{"pass" "x":1}"#);
         check("pass", "pass");
-        check(r#"{"pass":"a\"b","x":"y"}"#, r#"{"pass":"[REDACTED]"b","x":"y"}"#);
+        check(r#"{"pass":"a\"b","x":"y"}"#, r#"{"pass":"[REDACTED]","x":"y"}"#);
         check(r#"{"auth_tokenpass":"x"}"#, r#"{"auth_tokenpass":"[REDACTED]"}"#);
         check("sig:sig:abc", "sig:[REDACTED]");
         check(r#"{"nkey": "sig":1}"#, r#"{"nkey": "[REDACTED]":1}"#);

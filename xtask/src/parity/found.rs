@@ -95,7 +95,8 @@ fn targets(package: &Package) -> Vec<(String, PathBuf)> {
 
 /// Collects the tests of a file and of the modules below it, which lie in `folder`.
 fn walk(file: &Path, folder: &Path, prefix: &str, tests: &mut Tests) -> Result<(), String> {
-    let items: Items = source::scan(&source::mask(&project::read(file)?));
+    let text = project::read(file)?;
+    let items: Items = source::scan(&source::mask(&text));
     for function in items.functions.iter().filter(|function| function.is_test()) {
         let mut path = vec![prefix.to_owned()];
         path.extend(function.modules.iter().cloned());
@@ -109,13 +110,31 @@ fn walk(file: &Path, folder: &Path, prefix: &str, tests: &mut Tests) -> Result<(
         path.extend(module.modules.iter().cloned());
         path.push(module.name.clone());
         let below = inner.join(&module.name);
-        let candidates = [inner.join(format!("{}.rs", module.name)), below.join("mod.rs")];
-        // Neither is there: `#[path]`, or another platform's.
-        if let Some(file) = candidates.iter().find(|file| file.exists()) {
+        let named = path_attribute(&text, &module.name).unwrap_or_default();
+        let named = file.with_file_name(named);
+        let candidates = [
+            inner.join(format!("{}.rs", module.name)),
+            below.join("mod.rs"),
+            named.clone(),
+        ];
+        let below = named
+            .parent()
+            .filter(|_| named.is_file())
+            .map_or(below, Path::to_path_buf);
+        // None is there: another platform's.
+        if let Some(file) = candidates.iter().find(|file| file.is_file()) {
             walk(file, &below, &path.join("::"), tests)?;
         }
     }
     Ok(())
+}
+
+/// What stands in `#[path = "…"]` on the line before a module.
+fn path_attribute<'a>(text: &'a str, module: &str) -> Option<&'a str> {
+    let declaration = format!("mod {module};");
+    let lines = text.lines().zip(text.lines().skip(1));
+    let (attribute, _) = lines.into_iter().find(|(_, line)| line.trim() == declaration)?;
+    attribute.trim().strip_prefix("#[path = \"")?.strip_suffix("\"]")
 }
 
 #[cfg(test)]
@@ -127,6 +146,7 @@ mod tests {
             "xtask::parity::found::tests::tests_of_libraries_programs_and_test_binaries_are_found",
             "dunlin_tests::connection::tests::frame_is_whole_with_its_payload_and_line_end",
             "dunlin_tests::whole::interop::interop_nats_go",
+            "dunlin_tests::whole::security::identity::accounts_share_nothing",
             "differential/pub_sub.script",
         ] {
             assert_eq!(tests.problem(name), None);
