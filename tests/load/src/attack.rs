@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::LoadError;
 use crate::link;
-use crate::options::{Login, Options, Work};
+use crate::options::{Options, Work};
 use crate::process::resident_bytes;
 use crate::report::LatencyReport;
 
@@ -223,7 +223,7 @@ pub fn run(attack: &'static Attack, options: &Options) -> Result<Outcome, LoadEr
         under,
         resident_before,
         resident_most: resident_most.into_inner(),
-        served_after: is_served(options.server, options.login.as_ref()),
+        served_after: is_served(options),
     })
 }
 
@@ -234,10 +234,10 @@ fn latency(pair: &Options) -> Result<LatencyReport, LoadError> {
         .ok_or_else(|| LoadError::Wrong("no latency was measured".to_owned()))
 }
 
-fn is_served(server: SocketAddr, who: Option<&Login>) -> bool {
+fn is_served(options: &Options) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
-        if link::login(server, who, b"").is_ok() {
+        if link::login(options, options.login.as_ref(), b"").is_ok() {
             return true;
         }
         thread::sleep(Duration::from_millis(100));

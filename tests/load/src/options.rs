@@ -1,6 +1,7 @@
 //! What a run is to do: the command line, read.
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::LoadError;
@@ -94,6 +95,8 @@ pub struct Options {
     pub window_bytes: usize,
     /// Verification.
     pub check: Check,
+    /// Through TLS, if it is made so; the server is not verified.
+    pub tls: Option<Arc<rustls::ClientConfig>>,
     /// Who connects.
     pub login: Option<Login>,
     /// Who connects as a subscriber (`pubsub`, `queue`), if it is somebody else.
@@ -124,6 +127,7 @@ WORK: pub pubsub queue request trickle idle subs connect
   --buffer BYTES   per publisher write (65536) --window BYTES  lag of a subscriber that stops publishers (8388608)
   --subjects N     that publishers use in turn (1), at most 10000
   --check          verify contents, order and number of all deliveries
+  --tls                    through TLS, without verifying the server
   --login USER:PASSWORD                       --subscriber-login USER:PASSWORD, where subscribers are others
   --delivered-as SUBJECT   of deliveries, where the server maps `load` to it
 
@@ -153,6 +157,7 @@ impl Options {
             buffer_bytes: 64 * 1024,
             window_bytes: 8 << 20,
             check: Check::Off,
+            tls: None,
             login: None,
             subscriber_login: None,
             delivered_as: None,
@@ -172,6 +177,10 @@ impl Options {
         while let Some(flag) = args.next() {
             if flag == "--check" {
                 options.check = Check::On;
+                continue;
+            }
+            if flag == "--tls" {
+                options.tls = Some(crate::channel::config());
                 continue;
             }
             let value = args

@@ -39,6 +39,9 @@ impl Server {
         if !config.is_empty() {
             let file = folder.join(format!("{name}.conf"));
             std::fs::write(&file, config).map_err(failed)?;
+            if config.contains("tls") {
+                write_certificate(&folder)?;
+            }
             command.arg("-c").arg(file);
         }
         let begun = Instant::now();
@@ -81,6 +84,17 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A certificate for nobody in particular: `tls.pem` and `tls.key`, of the kind that costs a server least.
+fn write_certificate(folder: &Path) -> Result<(), String> {
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]);
+    let made = made.map_err(|error| format!("a certificate for the servers: {error}"))?;
+    let write = |name: &str, pem: String| {
+        std::fs::write(folder.join(name), pem).map_err(|error| format!("{name}: {error}"))
+    };
+    write("tls.pem", made.cert.pem())?;
+    write("tls.key", made.signing_key.serialize_pem())
 }
 
 /// What a server calls itself.

@@ -59,6 +59,8 @@ authorization {
 }
 "#;
 
+const TLS: &str = "tls { cert_file: \"tls.pem\", key_file: \"tls.key\" }\n";
+
 const MAPPING: &str = "mappings { load: mapped }\n";
 
 /// Two accounts; the load goes through the second.
@@ -123,6 +125,7 @@ const ALL: &[Work] = &[
         0.35,
         "pubsub --subscribers 1000 --buffer 4096",
     ),
+    cpu("tls", "publish → 1 subscriber with TLS 1.3", 0.60, "pubsub --tls").with(TLS),
     cpu(
         "permissions",
         "publish → 1 subscriber, permissions on both sides",
@@ -187,6 +190,14 @@ const ALL: &[Work] = &[
         1.5,
         "connect",
     ),
+    work(
+        "handshake-8",
+        "TLS handshakes, 8 at a time",
+        Figure::Rate,
+        1.5,
+        "connect --tls",
+    )
+    .with(TLS),
     work(
         "subscribe",
         "subscriptions, while adding 500,000",

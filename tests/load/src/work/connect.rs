@@ -1,6 +1,7 @@
 //! `connect`: connections that log in, ask once, and leave.
 
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Watch;
@@ -42,6 +43,7 @@ struct Attempt {
     tally: Tally,
     since: Instant,
     greeted: bool,
+    tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 impl Load {
@@ -99,6 +101,7 @@ impl Attempt {
             tally: Tally::new(1),
             since,
             greeted: false,
+            tls: options.tls.clone(),
         })
     }
 
@@ -111,6 +114,9 @@ impl Attempt {
             self.tally.feed(bytes)?;
             if !self.greeted && bytes.last() == Some(&b'\n') {
                 self.greeted = true;
+                if let Some(tls) = &self.tls {
+                    self.link.secure(tls)?;
+                }
                 self.link.queue().extend_from_slice(&self.hello);
                 self.link.queue().extend_from_slice(b"PING\r\n");
             }

@@ -19,7 +19,7 @@ pub(super) fn connections(options: &Options) -> Result<Report, LoadError> {
     let mut streams = Vec::with_capacity(options.count);
     for number in 0..options.count {
         streams.push(login(
-            options.server,
+            options,
             options.login.as_ref(),
             format!("SUB {SUBJECT}.{number} 1\r\n").as_bytes(),
         )?);
@@ -33,7 +33,7 @@ pub(super) fn connections(options: &Options) -> Result<Report, LoadError> {
 /// Many subscriptions on one connection, each on its own subject of three tokens.
 pub(super) fn subscriptions(options: &Options) -> Result<Report, LoadError> {
     let before = settled(options)?;
-    let mut stream = login(options.server, options.login.as_ref(), b"")?;
+    let mut stream = login(options, options.login.as_ref(), b"")?;
     let mut lines = Vec::new();
     for number in 0..options.count {
         // Writing to a `Vec` cannot fail.
@@ -49,7 +49,7 @@ pub(super) fn subscriptions(options: &Options) -> Result<Report, LoadError> {
     let mut tally = Tally::new(1);
     let meter = Meter::start(options.pid);
     stream.write_all(&lines).map_err(LoadError::io("subscribe"))?;
-    await_pong(&stream, &mut tally)?;
+    await_pong(&mut stream, &mut tally)?;
     let mut report = meter.report(options, "subscription", options.count as u64);
     report.bytes = growth(options, before);
     Ok(report)
@@ -59,7 +59,7 @@ pub(super) fn subscriptions(options: &Options) -> Result<Report, LoadError> {
 fn settled(options: &Options) -> Result<Option<u64>, LoadError> {
     for _ in 0..4 {
         login(
-            options.server,
+            options,
             options.login.as_ref(),
             format!("SUB {SUBJECT}.first 1\r\n").as_bytes(),
         )?;

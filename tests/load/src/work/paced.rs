@@ -67,7 +67,7 @@ impl Load {
         let mut members = Vec::new();
         let mut add = |subject: String, subscribe: String| -> Result<(), LoadError> {
             let link = Link::open(
-                options.server,
+                options,
                 options.login.as_ref(),
                 &poll,
                 members.len(),

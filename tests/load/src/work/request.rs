@@ -60,13 +60,7 @@ impl Load {
         let mut answer = format!(" {}\r\n", options.size).into_bytes();
         answer.extend(build::filler(options.size, 0));
         answer.extend_from_slice(b"\r\n");
-        let link = Link::open(
-            options.server,
-            options.login.as_ref(),
-            &poll,
-            0,
-            subscribe.as_bytes(),
-        )?;
+        let link = Link::open(options, options.login.as_ref(), &poll, 0, subscribe.as_bytes())?;
         let responder = Responder {
             link,
             frames: Frames::default(),
@@ -76,7 +70,7 @@ impl Load {
         for number in 0..options.subscribers {
             let inbox = format!("_INBOX.{number:06}");
             let link = Link::open(
-                options.server,
+                options,
                 options.login.as_ref(),
                 &poll,
                 number + 1,

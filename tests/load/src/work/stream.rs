@@ -66,7 +66,7 @@ impl<'o> Flow<'o> {
         let poll = Poll::new()?;
         let mut publishers = Vec::new();
         for number in 0..options.publishers {
-            let link = Link::open(options.server, options.login.as_ref(), &poll, number, b"")?;
+            let link = Link::open(options, options.login.as_ref(), &poll, number, b"")?;
             publishers.push(Publisher::new(link, number, options));
         }
         let mut subscribers = Vec::new();
@@ -85,7 +85,7 @@ impl<'o> Flow<'o> {
         for number in 0..wanted {
             let token = options.publishers + number;
             let link = Link::open(
-                options.server,
+                options,
                 options.subscriber_login.as_ref().or(options.login.as_ref()),
                 &poll,
                 token,
