@@ -13,14 +13,20 @@ mod filter;
 mod generations;
 mod hashing;
 mod index;
+mod mapping;
 mod names;
 mod pattern;
 mod subject;
+mod transform;
 
 pub use check::{is_literal, is_valid_literal, is_valid_publish, is_valid_subject, is_valid_subject_strict};
 pub use filter::{Filter, FilterBuf};
 pub use generations::{Generations, Stamp};
 pub use index::{IndexError, InterestCount, InterestIndex, Matches, QueueGroup};
+pub use mapping::{Choices, MapDestination, Mapped, Mapping, MappingError, Mappings};
 pub use names::{AccountName, NameError, QueueName, Sid};
 pub use pattern::{collides, is_subset, matches};
 pub use subject::{Subject, SubjectBuf, SubjectError, Tokens};
+pub use transform::{
+    DestinationFault, Draw, NotTransformed, Transform, TransformError, with_placeholders, with_wildcards,
+};

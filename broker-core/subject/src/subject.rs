@@ -101,6 +101,13 @@ impl SubjectBuf {
         Ok(Self(bytes))
     }
 
+    /// Like [`Subject::from_wire`], without a copy.
+    pub(crate) fn from_wire(bytes: impl Into<Box<[u8]>>) -> Result<Self, SubjectError> {
+        let bytes = bytes.into();
+        Subject::from_wire(&bytes)?;
+        Ok(Self(bytes))
+    }
+
     /// The subject, borrowed.
     pub fn as_subject(&self) -> Subject<'_> {
         Subject(&self.0)
