@@ -2,7 +2,10 @@
 //!
 //! Rules: AUTH-6, AUTH-7 and the accounts table of CORE section 15.
 
+use dunlin_subject::Mapping;
+
 use super::jetstream::{self, AccountJetStream};
+use super::mappings::{self, mappings};
 use super::permissions::{Permissions, permissions};
 use super::sharing::{self, Export, Import, MessageTrace};
 use super::users::{User, apply_default_permissions, users};
@@ -20,7 +23,6 @@ pub const GLOBAL_ACCOUNT: &str = "$G";
 /// An account: its users see each other's messages and nobody else's.
 #[derive(Clone, Debug, PartialEq, ConfigSection)]
 #[config(
-    inert = ["mappings", "maps"],
     after = Account::settle
 )]
 pub struct Account {
@@ -55,6 +57,9 @@ pub struct Account {
     #[config(with = sharing::msg_trace, kind = "string or table", shape = sharing::TRACE, inert, alias = ["trace_dest"],
              spec = "MON-160", reload)]
     pub msg_trace: Option<MessageTrace>,
+    /// Its subject mappings: by source, a destination or a list of weighted ones.
+    #[config(with = mappings, kind = "table", shape = mappings::SHAPE, alias = ["maps"], reload, spec = "AUTH-800")]
+    pub mappings: Vec<Mapping>,
     /// Where it stands in the file.
     #[config(skip)]
     pub origin: Origin,
@@ -94,6 +99,7 @@ impl Account {
             imports: Vec::new(),
             jetstream: None,
             msg_trace: None,
+            mappings: Vec::new(),
             origin: Origin::default(),
             users_origin: Origin::default(),
         }

@@ -13,6 +13,7 @@ mod jetstream;
 mod leafnodes;
 mod listeners;
 mod log_format;
+mod mappings;
 mod ocsp;
 mod operator;
 mod permissions;
@@ -53,6 +54,8 @@ pub use tls::{CertificateFiles, CipherSuite, Curve, HandshakeFirst, OcspPeer, Tl
 pub use users::{Authorization, ConnectionType, User};
 pub use validate::ConfigError;
 
+use dunlin_subject::Mapping;
+
 use crate::ConfigSection;
 use crate::convert::{ListenAddress, Secret};
 use crate::report::Report;
@@ -68,7 +71,6 @@ const SYSTEM_ACCOUNT: &str = "$SYS";
 #[config(
     after = Config::settle,
     compare,
-    inert = ["mappings", "maps"],
 )]
 pub struct Config {
     /// Host and port of the NATS listener in one.
@@ -224,6 +226,9 @@ pub struct Config {
     /// Accounts, by name; or a list of names.
     #[config(with = accounts::accounts, kind = "table or array of names", shape = accounts::SHAPE, reload = "accounts", spec = "CORE section 15")]
     pub accounts: Vec<Account>,
+    /// Subject mappings of the global account: by source, a destination or a list of weighted ones.
+    #[config(with = mappings::mappings, kind = "table", shape = mappings::SHAPE, alias = ["maps"], reload, spec = "AUTH-800")]
+    pub mappings: Vec<Mapping>,
     /// User whose rights a connection without credentials gets.
     #[config(spec = "AUTH-13")]
     pub no_auth_user: Option<String>,

@@ -4,6 +4,7 @@ mod authorization;
 mod golden;
 mod jetstream;
 mod listeners;
+mod mappings;
 mod operator;
 mod peers;
 pub(crate) mod samples;
