@@ -74,6 +74,23 @@ scripts! {
     info_of_an_account_called_sys
     info_of_no_auth_user
     info_without_headers
+    mapping_allow_responses
+    mapping_clusters
+    mapping_drops
+    mapping_functions
+    mapping_no_responders
+    mapping_of_a_source_that_splits
+    mapping_of_accounts
+    mapping_of_odd_subjects
+    mapping_of_the_system_account
+    mapping_once
+    mapping_partition
+    mapping_pedantic
+    mapping_permissions
+    mapping_queue_groups
+    mapping_simple
+    mapping_to_reserved_subjects
+    mapping_wildcards
     max_connections
     max_connections_none
     max_control_line

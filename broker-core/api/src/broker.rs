@@ -254,7 +254,7 @@ impl Session {
     pub fn publish_one(&mut self, subject: Subject<'_>, message: Message<'_>) -> Result<(), PublishRefusal> {
         let mut turn = Turn::default();
         let mut result = Ok(());
-        self.publish(subject, &[message], &mut turn, &mut |_, refusal, _| {
+        self.publish(subject, &[message], &mut turn, &mut |_, refusal, _, _| {
             result = Err(refusal)
         });
         turn.flush();
@@ -295,8 +295,9 @@ impl Session {
     }
 }
 
-/// Hears of a message that was not published: its index in the run, and why.
-pub type Refused<'a> = &'a mut dyn FnMut(usize, PublishRefusal, &mut Turn);
+/// Hears of a message that was not published: its index in the run, why, and the subject that it was to go to, which
+/// a mapping of the account may have given it (AUTH-803).
+pub type Refused<'a> = &'a mut dyn FnMut(usize, PublishRefusal, Subject<'_>, &mut Turn);
 
 /// Why a message was not published (CORE-47). The connection stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

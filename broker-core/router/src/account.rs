@@ -2,10 +2,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
+use arc_swap::ArcSwap;
 use dunlin_api::{AccountName, SessionLimits, Subject, fault};
-use dunlin_subject::{Generations, InterestIndex, Matches, Stamp};
+use dunlin_subject::{Generations, InterestIndex, Mappings, Matches, Stamp};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
@@ -28,6 +30,9 @@ pub(crate) struct Account {
     pub(crate) limits: AccountLimits,
     interest: RwLock<InterestIndex<Entry>>,
     generations: Generations,
+    mappings: ArcSwap<Mappings>,
+    /// Whether there are mappings, so that an account without them is not asked.
+    has_mappings: AtomicBool,
     hash_seed: u64,
     members: Mutex<HashMap<u64, Arc<Member>, foldhash::fast::RandomState>>,
     connections: AtomicUsize,
@@ -43,6 +48,8 @@ impl Account {
             limits,
             interest: RwLock::new(InterestIndex::new(hash_seed)),
             generations: Generations::new(hash_seed),
+            mappings: ArcSwap::default(),
+            has_mappings: AtomicBool::new(false),
             hash_seed,
             members: Mutex::default(),
             connections: AtomicUsize::new(0),
@@ -130,6 +137,25 @@ impl Account {
         let stamp = self.generations.stamp(subject);
         self.interest.read().matches(subject, matches);
         stamp
+    }
+
+    /// The stamp of an answer that does not depend on who has subscribed.
+    pub(crate) fn stamp(&self, subject: Subject<'_>) -> Stamp {
+        self.generations.stamp(subject)
+    }
+
+    /// The account's subject mappings; `None` when there are none, which costs one load to say.
+    pub(crate) fn mappings(&self) -> Option<Arc<Mappings>> {
+        // Acquire pairs with the release below: whoever sees that there are mappings sees them.
+        self.has_mappings.load(Acquire).then(|| self.mappings.load_full())
+    }
+
+    /// Exchanges the mappings, for open sessions too: routes that they keep are looked up again.
+    pub(crate) fn set_mappings(&self, mappings: Mappings) {
+        let has_mappings = !mappings.is_empty();
+        self.mappings.store(Arc::new(mappings));
+        self.has_mappings.store(has_mappings, Release);
+        self.generations.bump_all();
     }
 
     pub(crate) fn is_current(&self, stamp: Stamp) -> bool {

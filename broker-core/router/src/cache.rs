@@ -5,12 +5,14 @@
 //! the index itself (measured: 2.3 times).
 
 use std::hash::BuildHasher;
+use std::sync::Arc;
 
 use dunlin_api::{Subject, SubjectBuf};
 use dunlin_subject::{Matches, Stamp};
 use hashbrown::HashTable;
 
 use crate::account::Account;
+use crate::mapping::Destination;
 use crate::member::Entry;
 use crate::permissions::Rules;
 
@@ -31,6 +33,8 @@ pub(crate) struct RouteCache {
     hasher: foldhash::fast::RandomState,
     /// The route of a subject that is not kept; most sessions never need it.
     passing: Option<Box<Route>>,
+    /// Whether subjects go through the account's mappings; those that come from one do not.
+    maps: bool,
     lookups: u32,
     misses: u32,
     paused_windows: u32,
@@ -40,6 +44,8 @@ pub(crate) struct RouteCache {
 #[derive(Default)]
 pub(crate) struct Route {
     subject: Option<SubjectBuf>,
+    /// What the account's mappings make of it. Where that is not known yet, there are no matches.
+    pub(crate) destination: Destination,
     pub(crate) matches: Matches<Entry>,
     pub(crate) may_publish: bool,
     stamp: Option<Stamp>,
@@ -51,9 +57,18 @@ impl RouteCache {
             routes: HashTable::new(),
             hasher: foldhash::fast::RandomState::default(),
             passing: None,
+            maps: true,
             lookups: 0,
             misses: 0,
             paused_windows: 0,
+        }
+    }
+
+    /// A cache for subjects that a mapping has given, which are not mapped again.
+    pub(crate) fn after_mapping() -> Self {
+        Self {
+            maps: false,
+            ..Self::new()
         }
     }
 
@@ -63,7 +78,7 @@ impl RouteCache {
         if self.paused_windows > 0 {
             self.misses += 1;
             let passing = self.passing.get_or_insert_default();
-            passing.fill(subject, account, rules);
+            passing.fill(subject, account, rules, self.maps);
             return passing;
         }
         let hash = self.hasher.hash_one(subject.as_bytes());
@@ -72,7 +87,7 @@ impl RouteCache {
                 let route = entry.into_mut();
                 if !route.stamp.is_some_and(|stamp| account.is_current(stamp)) {
                     self.misses += 1;
-                    route.look_up(subject, account);
+                    route.refresh(subject, account, rules, self.maps);
                 }
                 route
             }
@@ -84,7 +99,7 @@ impl RouteCache {
                     subject: Some(subject.to_owned()),
                     ..Route::default()
                 };
-                route.fill(subject, account, rules);
+                route.fill(subject, account, rules, self.maps);
                 let hasher = &self.hasher;
                 routes
                     .insert_unique(hash, route, |route| route.hash(hasher))
@@ -142,26 +157,112 @@ impl Route {
         )
     }
 
-    fn fill(&mut self, subject: Subject<'_>, account: &Account, rules: Option<&Rules>) {
-        self.may_publish = rules.is_none_or(|rules| rules.may_publish(subject));
-        self.look_up(subject, account);
+    /// Brings a route up to date.
+    fn refresh(&mut self, subject: Subject<'_>, account: &Account, rules: Option<&Rules>, maps: bool) {
+        if matches!(self.destination, Destination::Itself) {
+            self.matches.clear();
+            self.stamp = Some(account.lookup(subject, &mut self.matches));
+            // Asked after the stamp was taken, see below. Permissions are the session's, and do not change.
+            if !maps || account.mappings().is_none() {
+                return;
+            }
+        }
+        self.fill(subject, account, rules, maps);
     }
 
-    fn look_up(&mut self, subject: Subject<'_>, account: &Account) {
+    fn fill(&mut self, subject: Subject<'_>, account: &Account, rules: Option<&Rules>, maps: bool) {
+        loop {
+            let mappings = account.mappings().filter(|_| maps);
+            self.destination = match &mappings {
+                None => Destination::Itself,
+                Some(mappings) => Destination::of(subject, mappings),
+            };
+            self.look_up(subject, account, rules);
+            // Mappings are exchanged before the stamps become old: had these been exchanged in between, the new
+            // stamp would not tell.
+            let is_same = match (&mappings, account.mappings().filter(|_| maps)) {
+                (None, None) => true,
+                (Some(before), Some(now)) => Arc::ptr_eq(before, &now),
+                _ => false,
+            };
+            if is_same {
+                return;
+            }
+        }
+    }
+
+    fn look_up(&mut self, subject: Subject<'_>, account: &Account, rules: Option<&Rules>) {
         self.matches.clear();
-        self.stamp = Some(account.lookup(subject, &mut self.matches));
+        let target = match &self.destination {
+            Destination::Itself => subject,
+            Destination::Other(other) => other.as_subject(),
+            Destination::Nowhere | Destination::Drawn(_) => {
+                self.stamp = Some(account.stamp(subject));
+                return;
+            }
+        };
+        self.may_publish = rules.is_none_or(|rules| rules.may_publish(target));
+        self.stamp = Some(account.lookup(target, &mut self.matches));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use dunlin_api::AccountName;
+    use dunlin_subject::{MapDestination, Mapping, Mappings};
 
     use super::*;
     use crate::account::AccountLimits;
 
     fn account() -> Account {
         Account::new(AccountName::global(), false, AccountLimits::default(), 1)
+    }
+
+    fn mappings(source: &str, destination: &str, weight: u8) -> Mappings {
+        let destination = MapDestination {
+            subject: destination,
+            weight,
+            cluster: None,
+        };
+        Mappings::new([Mapping::new(source, &[destination]).unwrap()], None)
+    }
+
+    fn kind(route: &Route) -> String {
+        match &route.destination {
+            Destination::Itself => "itself".into(),
+            Destination::Other(other) => other.to_string(),
+            Destination::Nowhere => "nowhere".into(),
+            Destination::Drawn(_) => "drawn".into(),
+        }
+    }
+
+    // CORE-111, AUTH-804 [TestAccountRouteMappingChangesAfterClientStart]
+    #[test]
+    fn a_kept_route_follows_the_mappings_when_they_change() {
+        let (mut cache, account) = (RouteCache::new(), account());
+        let mut after = RouteCache::after_mapping();
+        let subject = Subject::new(b"foo.a").unwrap();
+        let mut check = |expected: &str| {
+            assert_eq!(kind(cache.route(subject, &account, None)), expected);
+            // Once more, now from the cache.
+            assert_eq!(kind(cache.route(subject, &account, None)), expected);
+            assert_eq!(kind(after.route(subject, &account, None)), "itself");
+        };
+        check("itself");
+        account.set_mappings(mappings("foo.*", "bar.$1", 100));
+        check("bar.a");
+        account.set_mappings(mappings("foo.*", "baz.{{partition(1,1)}}", 100));
+        check("baz.0");
+        account.set_mappings(mappings("foo.*", "bar.$1", 99));
+        check("drawn");
+        account.set_mappings(mappings("foo.*", "bar.{{random(9)}}", 100));
+        check("drawn");
+        account.set_mappings(mappings("foo.a", "foo.a", 0));
+        check("nowhere");
+        account.set_mappings(mappings("other", "bar", 100));
+        check("itself");
+        account.set_mappings(Mappings::default());
+        check("itself");
     }
 
     fn publish_round_robin(cache: &mut RouteCache, account: &Account, subjects: usize, times: usize) {

@@ -13,6 +13,7 @@ mod cache;
 mod connections;
 mod deliver;
 mod grants;
+mod mapping;
 mod member;
 mod permissions;
 mod router;

@@ -8,6 +8,7 @@ use dunlin_api::{
     SessionControl, SessionLimits, SessionRequest,
 };
 use dunlin_config::{Config, GLOBAL_ACCOUNT};
+use dunlin_subject::{Mapping, Mappings};
 use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
@@ -85,6 +86,28 @@ impl Router {
             };
             let account = Account::new(valid.clone(), system == Some(name), limits, self.hash_seed);
             accounts.insert(valid, Arc::new(account));
+        }
+        drop(accounts);
+        self.apply_mappings(config);
+    }
+
+    /// Gives every account the subject mappings that `config` has for it, in the place of those it had. Open
+    /// sessions follow with their next publish.
+    pub fn apply_mappings(&self, config: &Config) {
+        let cluster = config.cluster.as_ref().map(|cluster| cluster.name.as_str());
+        let gateway = config.gateway.as_ref().map(|gateway| gateway.name.as_str());
+        let cluster = cluster.or(gateway).filter(|name| !name.is_empty());
+        for account in self.all_accounts() {
+            let listed = config
+                .accounts
+                .iter()
+                .find(|listed| listed.name == account.name.as_str());
+            let mappings: &[Mapping] = match listed {
+                Some(listed) => &listed.mappings,
+                None if account.name.as_str() == GLOBAL_ACCOUNT => &config.mappings,
+                None => &[],
+            };
+            account.set_mappings(Mappings::new(mappings.iter().cloned(), cluster));
         }
     }
 
@@ -240,6 +263,7 @@ impl BrokerCore for Router {
             limits,
             member,
             cache: RouteCache::new(),
+            drawer: None,
             rng: self.shared.env.rng(),
             exhausted: Vec::new(),
         })))

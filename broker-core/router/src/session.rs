@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use dunlin_api::{
-    Delivery, Filter, Message, PublishRefusal, QueueName, Quota, Refused, Rng, SessionCore, SessionFlags,
-    Sid, Subject, SubscribeError, Turn,
+    Delivery, Env, Filter, Message, PublishRefusal, QueueName, Quota, Refused, Rng, SessionCore,
+    SessionFlags, Sid, Subject, SubscribeError, Turn,
 };
 use dunlin_subject::matches;
 use parking_lot::Mutex;
 
-use crate::cache::RouteCache;
+use crate::cache::{Route, RouteCache};
 use crate::connections::Entry;
 use crate::deliver::{Origin, Walk};
 use crate::grants::Grants;
+use crate::mapping::{Destination, Drawer};
 use crate::member::{Member, Subscription};
 use crate::router::Shared;
 
@@ -33,6 +34,8 @@ pub(crate) struct RouterSession {
     pub(crate) origin: Origin,
     pub(crate) limits: EffectiveLimits,
     pub(crate) cache: RouteCache,
+    /// Made when the first message meets a mapping that draws.
+    pub(crate) drawer: Option<Box<Drawer>>,
     pub(crate) rng: Rng,
     pub(crate) exhausted: Vec<Arc<Subscription>>,
 }
@@ -48,38 +51,32 @@ impl SessionCore for RouterSession {
         let bytes = messages.iter().map(|message| message.data.len()).sum();
         self.member.traffic.count_in(messages.len(), bytes);
         let member = &self.member;
-        let route = self
-            .cache
-            .route(subject, &member.account, member.rules.as_deref());
-        let flags = self.origin.flags;
-        let mut walk = Walk {
+        let rules = member.rules.as_deref();
+        let route = self.cache.route(subject, &member.account, rules);
+        let mut sending = Sending {
             env: &self.shared.env,
+            member,
             origin: &self.origin,
-            subject,
             rng: &mut self.rng,
             turn,
             exhausted: &mut self.exhausted,
+            refused,
         };
-        let gate = Gate {
-            member,
-            subject,
-            may_publish: route.may_publish,
-        };
-        let is_plain = |message: &Message<'_>| message.reply.is_none();
-        let asks_nobody = !flags.no_responders || messages.iter().all(is_plain);
-        if gate.lets_all_pass(messages) && asks_nobody && !flags.acknowledge {
-            walk.run(route, messages);
-        } else {
-            for (index, message) in messages.iter().enumerate() {
-                if let Some(refusal) = gate.refuses(message, walk.env) {
-                    refused(index, refusal, walk.turn);
-                    continue;
-                }
-                if flags.acknowledge {
-                    member.receiver.accepted(walk.turn);
-                }
-                if !walk.run(route, std::slice::from_ref(message)) && flags.no_responders {
-                    answer_nobody(member, subject, message, walk.turn);
+        match &route.destination {
+            Destination::Itself => sending.send(subject, route, messages, 0),
+            Destination::Other(other) => sending.send(other.as_subject(), route, messages, 0),
+            Destination::Nowhere => sending.drop(subject, messages, 0),
+            Destination::Drawn(choices) => {
+                let drawer = self.drawer.get_or_insert_with(|| Box::new(Drawer::new()));
+                for (index, message) in messages.iter().enumerate() {
+                    let message = std::slice::from_ref(message);
+                    match drawer.draw(subject, choices, sending.rng) {
+                        Some((drawn, cache)) => {
+                            let route = cache.route(drawn, &member.account, rules);
+                            sending.send(drawn, route, message, index);
+                        }
+                        None => sending.drop(subject, message, index),
+                    }
                 }
             }
         }
@@ -180,6 +177,74 @@ impl Drop for RouterSession {
     }
 }
 
+/// Messages of a session on their way: all but the route.
+struct Sending<'a> {
+    env: &'a Env,
+    member: &'a Member,
+    origin: &'a Origin,
+    rng: &'a mut Rng,
+    turn: &'a mut Turn,
+    exhausted: &'a mut Vec<Arc<Subscription>>,
+    refused: Refused<'a>,
+}
+
+impl Sending<'_> {
+    /// Sends messages to `subject` along its route; `first` is the index of the first of them in its run.
+    #[inline]
+    fn send(&mut self, subject: Subject<'_>, route: &Route, messages: &[Message<'_>], first: usize) {
+        let (member, flags) = (self.member, self.origin.flags);
+        let mut walk = Walk {
+            env: self.env,
+            origin: self.origin,
+            subject,
+            rng: self.rng,
+            turn: self.turn,
+            exhausted: self.exhausted,
+        };
+        let gate = Gate {
+            member,
+            subject,
+            may_publish: route.may_publish,
+        };
+        let is_plain = |message: &Message<'_>| message.reply.is_none();
+        let asks_nobody = !flags.no_responders || messages.iter().all(is_plain);
+        if gate.lets_all_pass(messages) && asks_nobody && !flags.acknowledge {
+            walk.run(route, messages);
+            return;
+        }
+        for (index, message) in messages.iter().enumerate() {
+            if let Some(refusal) = gate.refuses(message, walk.env) {
+                (self.refused)(first + index, refusal, subject, walk.turn);
+                continue;
+            }
+            if flags.acknowledge {
+                member.receiver.accepted(walk.turn);
+            }
+            if !walk.run(route, std::slice::from_ref(message)) && flags.no_responders {
+                answer_nobody(member, subject.as_bytes(), message, walk.turn);
+            }
+        }
+    }
+
+    /// Does with messages that a mapping drops what is done with those that reach nobody. They have no subject any
+    /// more, which only the answer to a request shows (AUTH-801).
+    fn drop(&mut self, subject: Subject<'_>, messages: &[Message<'_>], first: usize) {
+        let flags = self.origin.flags;
+        for (index, message) in messages.iter().enumerate() {
+            if message.reply.is_some_and(is_reserved_reply) {
+                (self.refused)(first + index, PublishRefusal::Reply, subject, self.turn);
+                continue;
+            }
+            if flags.acknowledge {
+                self.member.receiver.accepted(self.turn);
+            }
+            if flags.no_responders {
+                answer_nobody(self.member, b"", message, self.turn);
+            }
+        }
+    }
+}
+
 /// The one decision about publishing, made for every message (CORE-47, AUTH-213).
 struct Gate<'a> {
     member: &'a Member,
@@ -197,7 +262,7 @@ impl Gate<'_> {
                 .all(|message| !message.reply.is_some_and(is_reserved_reply))
     }
 
-    fn refuses(&self, message: &Message<'_>, env: &dunlin_api::Env) -> Option<PublishRefusal> {
+    fn refuses(&self, message: &Message<'_>, env: &Env) -> Option<PublishRefusal> {
         if self.is_reserved_subject() || !(self.may_publish || self.is_granted(env)) {
             return Some(PublishRefusal::Subject);
         }
@@ -207,7 +272,7 @@ impl Gate<'_> {
             .then_some(PublishRefusal::Reply)
     }
 
-    fn is_granted(&self, env: &dunlin_api::Env) -> bool {
+    fn is_granted(&self, env: &Env) -> bool {
         let grants: Option<&Mutex<Grants>> = self.member.grants.as_ref();
         grants.is_some_and(|grants| grants.lock().take(self.subject, env.now()))
     }
@@ -235,7 +300,7 @@ fn is_reserved_reply(reply: Subject<'_>) -> bool {
 }
 
 /// Tells the requester that nobody got its request, through its own plain subscription to the reply (CORE-61).
-fn answer_nobody(member: &Member, subject: Subject<'_>, request: &Message<'_>, turn: &mut Turn) {
+fn answer_nobody(member: &Member, subject: &[u8], request: &Message<'_>, turn: &mut Turn) {
     let Some(reply) = request.reply else { return };
     let subscription = {
         let subscriptions = member.subscriptions.lock();
@@ -248,7 +313,7 @@ fn answer_nobody(member: &Member, subject: Subject<'_>, request: &Message<'_>, t
     };
     let Some(subscription) = subscription else { return };
     let mut status = b"NATS/1.0 503\r\nNats-Subject: ".to_vec();
-    status.extend_from_slice(subject.as_bytes());
+    status.extend_from_slice(subject);
     status.extend_from_slice(b"\r\n\r\n");
     let message = Message::with_headers(&status, status.len());
     let delivery = Delivery {

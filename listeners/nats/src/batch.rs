@@ -146,10 +146,15 @@ impl Client {
         };
         // Out of the way, so that refusals can be answered while the session publishes.
         if let Some(mut session) = self.session.take() {
-            session.publish(routed, &run.messages, turn, &mut |index, refusal, turn| {
-                let reply = run.messages.get(index).and_then(|message| message.reply);
-                self.answer_refusal(subject, refusal, reply, turn);
-            });
+            session.publish(
+                routed,
+                &run.messages,
+                turn,
+                &mut |index, refusal, mapped, turn| {
+                    let reply = run.messages.get(index).and_then(|message| message.reply);
+                    self.answer_refusal(mapped, refusal, reply, turn);
+                },
+            );
             self.session = Some(session);
         }
         run.messages.clear();
@@ -157,7 +162,7 @@ impl Client {
 
     fn answer_refusal(
         &self,
-        subject: Arg<'_>,
+        subject: Subject<'_>,
         refusal: PublishRefusal,
         reply: Option<Subject<'_>>,
         turn: &mut Turn,
