@@ -77,7 +77,7 @@ pub enum Mapped<'a> {
 }
 
 /// Weighted transforms of one source; what is left of 100 is dropped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Choices {
     /// Each with the sum of the shares up to it; no share is 0.
     list: Vec<(u8, Transform)>,
@@ -163,12 +163,12 @@ impl Mappings {
     pub fn new(mappings: impl IntoIterator<Item = Mapping>, cluster: Option<&str>) -> Self {
         let mut list: Vec<Applied> = Vec::new();
         for mapping in mappings {
-            let scoped = mapping.by_cluster.into_iter();
-            let own = scoped
-                .filter(|(name, _)| Some(&**name) == cluster)
-                .map(|(_, choices)| choices);
+            let own = mapping
+                .by_cluster
+                .into_iter()
+                .find(|(name, _)| Some(&**name) == cluster);
             let applied = Applied {
-                choices: Arc::new(own.last().unwrap_or(mapping.general)),
+                choices: Arc::new(own.map_or(mapping.general, |(_, choices)| choices)),
                 source: mapping.source,
             };
             match list.iter_mut().find(|other| other.source == applied.source) {
@@ -220,12 +220,6 @@ impl Choices {
         if share > 0 {
             self.list.push((self.total() + share, transform));
         }
-    }
-}
-
-impl Default for Choices {
-    fn default() -> Self {
-        Self { list: Vec::new() }
     }
 }
 
