@@ -60,6 +60,7 @@ scripts! {
     connect_verbose
     connect_without
     disconnect_removes_interest
+    header_sizes_that_lie
     headers
     headers_of_no_size
     headers_refused
@@ -106,9 +107,12 @@ scripts! {
     no_responders
     no_responders_after_unsub_max
     no_responders_rules
+    numbers_in_connect
     operations_of_other_peers
     order_of_checks_of_pub
     order_of_one_publisher
+    other_protocols
+    other_protocols_before_login
     overlapping_subscriptions
     permissions_allow_responses
     permissions_allow_responses_beside_rules
@@ -134,13 +138,18 @@ scripts! {
     ping_interval
     ping_of_any_length
     ping_pong
+    proxy_and_no_auth_user
     proxy_before_login
+    proxy_byte_by_byte
     proxy_local
     proxy_none
     proxy_off
     proxy_v1
     proxy_v1_line_length
+    proxy_v1_mapped
+    proxy_v1_ports
     proxy_v1_refused
+    proxy_v1_words
     proxy_v2
     proxy_v2_refused
     pub_any_payload
@@ -163,6 +172,7 @@ scripts! {
     reserved_queue_group
     reserved_replies
     reserved_subjects
+    sizes_that_are_none
     split_at_every_byte
     split_between_reads
     sub_duplicate_sid
@@ -177,8 +187,10 @@ scripts! {
     unsub_max_forms
     unsub_max_in_queue_group
     unsub_max_of_own_messages
+    unsub_numbers
     wildcard_characters_in_literals
     wildcards
+    words_of_any_bytes
 }
 
 fn check(name: &str) {
