@@ -8,6 +8,8 @@
 mod after_login;
 mod before_login;
 mod denied;
+#[cfg(unix)]
+mod descriptors;
 mod identity;
 mod injection;
 mod proxied_tls;

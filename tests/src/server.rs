@@ -76,6 +76,29 @@ impl Server {
         })
     }
 
+    /// The same, with a process that may have so many open files.
+    ///
+    /// # Errors
+    /// Like [`Server::start`].
+    pub fn start_with_descriptors(kind: Kind, config: &str, most: u32) -> Result<Server, String> {
+        let program = kind
+            .program()?
+            .ok_or("the reference server is not installed: cargo xtask tools")?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let shell = PathBuf::from("/bin/sh");
+        std::fs::write(folder.path().join("server.conf"), config).map_err(|error| error.to_string())?;
+        // The shell gives its place to the program: the process keeps its id.
+        let line = format!("ulimit -n {most}; exec '{}' \"$@\"", program.display());
+        let (process, address) = Process::start_by(&shell, &["-c", &line, "sh"], &folder, -1)?;
+        Ok(Server {
+            kind,
+            program,
+            folder,
+            address,
+            process,
+        })
+    }
+
     /// Which server this is.
     pub fn kind(&self) -> Kind {
         self.kind
@@ -128,8 +151,18 @@ struct Process {
 
 impl Process {
     fn start(program: &PathBuf, folder: &TempDir, port: i32) -> Result<(Process, SocketAddr), String> {
+        Process::start_by(program, &[], folder, port)
+    }
+
+    fn start_by(
+        program: &PathBuf,
+        first: &[&str],
+        folder: &TempDir,
+        port: i32,
+    ) -> Result<(Process, SocketAddr), String> {
         let shown = program.display();
         let mut child = Command::new(program)
+            .args(first)
             .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-c", "server.conf"])
             .current_dir(folder.path())
             .stdin(Stdio::null())
