@@ -8,6 +8,7 @@
 mod after_login;
 mod before_login;
 mod denied;
+mod dependencies;
 #[cfg(unix)]
 mod descriptors;
 mod identity;
