@@ -17,6 +17,7 @@ mod mutate;
 mod protocol;
 mod proxy;
 mod subject;
+mod transform;
 
 pub use config::{nats_conf, toml};
 pub use corpus::{Corpus, tokens};
@@ -25,6 +26,7 @@ pub use mutate::Mutator;
 pub use protocol::{headers, protocol};
 pub use proxy::proxy;
 pub use subject::subjects;
+pub use transform::transforms;
 
 /// One thing to fuzz.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +70,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "toml",
         run: toml,
+    },
+    Target {
+        name: "transforms",
+        run: transforms,
     },
 ];
 

@@ -56,6 +56,7 @@ targets! {
     proxy
     subjects
     toml
+    transforms
 }
 
 #[test]
