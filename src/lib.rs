@@ -3,6 +3,8 @@
 //! Knows the order of starting and stopping, and nothing else: what listens, who may connect and what is stored is
 //! each plugin's business.
 
+mod lame_duck;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,8 @@ use dunlin_api::{
 use dunlin_builtin::{Assembly, AssemblyError, Named};
 use dunlin_net::{Serving, serve};
 use dunlin_router::{Router, Totals};
+
+pub use dunlin_router::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
 
 /// How long sessions may take to end when the broker stops, before they are dropped.
 const SESSION_GRACE: Duration = Duration::from_secs(1);
@@ -131,6 +135,16 @@ impl Server {
         self.router.totals()
     }
 
+    /// Every open connection, logged in or not, in no order.
+    pub fn connections(&self) -> Vec<ConnectionRecord> {
+        self.router.connections()
+    }
+
+    /// The last connections that have closed, oldest first: as many as `max_closed_clients` says.
+    pub fn closed_connections(&self) -> Vec<ClosedConnection> {
+        self.router.closed_connections()
+    }
+
     /// Stops: no new connections, sessions end with what is pending written, services last.
     pub async fn stop(self) {
         for (listener, serving) in &self.listeners {
@@ -153,16 +167,6 @@ impl Server {
             self.env.log().warn(format_args!(
                 "{panics} sessions or tasks had to be ended since start"
             ));
-        }
-    }
-
-    /// Tells clients that the server is about to go, and takes no new ones (CORE-83, CORE-84).
-    pub async fn enter_lame_duck(&self) {
-        for (_, serving) in &self.listeners {
-            serving.close().await;
-        }
-        for (_, control) in self.router.controls() {
-            control.announce_lame_duck();
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use dunlin::{NATS_LEVEL, Server, VERSION};
 use dunlin_api::config::{Config, Loaded};
@@ -89,13 +88,13 @@ async fn live(
     manager.watch_over(server.broker().env());
     manager.ready();
     if watch.next().await == Signal::LameDuck {
-        logger.notice(format_args!(
-            "Entering lame duck mode, stop accepting new clients"
-        ));
         manager.status("Lame duck");
-        server.enter_lame_duck().await;
         watch.is_lame_duck = true;
-        pass_grace(config.lame_duck_grace_period, &server, &mut watch).await;
+        tokio::select! {
+            biased;
+            () = watch.stop() => {}
+            () = server.lame_duck() => {}
+        }
     }
     logger.notice(format_args!("Initiating Shutdown..."));
     manager.stopping();
@@ -125,20 +124,6 @@ fn write_ports_file(config: &Config, server: &Server, logger: &Logger) -> Option
         ))
     })
     .ok()
-}
-
-/// Gives the clients of a lame duck time to go elsewhere. An interrupt, or that none is there, ends it early (CORE-83).
-async fn pass_grace(grace: Duration, server: &Server, watch: &mut Watch<'_>) {
-    if server.totals().connections == 0 {
-        return;
-    }
-    tokio::select! {
-        biased;
-        () = watch.stop() => {}
-        () = server.broker().env().sleep(grace) => {
-            watch.logger.notice(format_args!("Closing existing clients"));
-        }
-    }
 }
 
 /// Minds signals. Those that need no server are dealt with at any time: the log can be opened anew, too, while a

@@ -8,8 +8,13 @@ use dunlin_tests::{paths, skip};
 
 /// A server with an empty configuration.
 pub(crate) fn server(kind: Kind) -> Option<Server> {
+    server_with(kind, "")
+}
+
+/// A server with a configuration in nats.conf's syntax.
+pub(crate) fn server_with(kind: Kind, config: &str) -> Option<Server> {
     match kind.program() {
-        Ok(Some(_)) => Some(Server::start(kind, "").unwrap_or_else(|error| panic!("{error}"))),
+        Ok(Some(_)) => Some(Server::start(kind, config).unwrap_or_else(|error| panic!("{error}"))),
         Ok(None) => {
             skip::report("the reference is not installed");
             None

@@ -10,6 +10,7 @@
 )]
 
 mod cli;
+mod limits;
 mod rust_client;
 
 use std::ffi::OsStr;
@@ -44,6 +45,28 @@ fn interop_async_nats() {
 #[test]
 fn interop_async_nats_on_the_reference() {
     rust_client::check(Kind::Reference);
+}
+
+// CORE-84 [TestLameDuckMode]
+#[test]
+fn a_client_of_a_lame_duck_moves_on() {
+    limits::lame_duck(Kind::Dunlin);
+}
+
+#[test]
+fn a_client_of_a_lame_duck_moves_on_from_the_reference() {
+    limits::lame_duck(Kind::Reference);
+}
+
+// CORE-34 [TestMaxPayload]
+#[test]
+fn a_client_keeps_to_the_max_payload_that_it_is_told() {
+    limits::max_payload(Kind::Dunlin);
+}
+
+#[test]
+fn a_client_keeps_to_the_max_payload_of_the_reference() {
+    limits::max_payload(Kind::Reference);
 }
 
 #[test]

@@ -9,10 +9,12 @@
 
 mod allocation;
 mod command_line;
+mod connections;
 mod differential;
 mod host;
 mod interop;
 mod isolation;
+mod lame_duck;
 mod load;
 mod plugins;
 mod process;

@@ -62,6 +62,11 @@ pub(crate) async fn start_logged(world: &SimWorld, ip: IpAddr, config: &str) -> 
     (broker, lines)
 }
 
+/// Starts a broker at `ip` with a configuration in TOML that logs to `logger`.
+pub(crate) async fn start_logging_to(world: &SimWorld, ip: IpAddr, toml: &str, logger: Logger) -> Broker {
+    start_with(world, ip, toml, Format::Toml, logger).await
+}
+
 async fn start_with(world: &SimWorld, ip: IpAddr, text: &str, format: Format, logger: Logger) -> Broker {
     let source = MapSource::new();
     let loaded = Config::load_content(text.as_bytes(), "test", format, &source);
@@ -191,6 +196,11 @@ impl Client {
         let mut before = self.expect("PONG\r\n").await;
         before.truncate(before.len() - "PONG\r\n".len());
         before
+    }
+
+    /// Ends the connection from this side.
+    pub(crate) fn close(self) {
+        self.stream.shutdown();
     }
 
     /// Waits for the end of the connection.

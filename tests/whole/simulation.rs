@@ -139,8 +139,10 @@ fn a_receiver_that_takes_nothing_is_closed_at_its_write_deadline() {
         }
         publisher.sync().await;
         assert_eq!(broker.server.totals().connections, 2);
-        tokio::time::sleep(Duration::from_secs(6)).await;
-        assert_eq!(broker.server.totals().connections, 1);
+        while broker.server.totals().connections == 2 {
+            // Paused time passes only while nobody has anything to do.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         publisher.sync().await;
     });
 }

@@ -309,3 +309,80 @@ impl Closed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(id: u64, subscriptions: usize) -> ClosedConnection {
+        let subscription = SubscriptionRecord {
+            filter: FilterBuf::new(*b"foo").unwrap(),
+            queue: None,
+            sid: Sid::new(b"1").unwrap(),
+            delivered: 0,
+            max: 0,
+        };
+        let record = ConnectionRecord {
+            id,
+            start: SystemTime::UNIX_EPOCH,
+            end: Some((SystemTime::UNIX_EPOCH, CloseReason::ClientClosed)),
+            status: ConnectionStatus::default(),
+            account: AccountName::global(),
+            traffic: Traffic::default(),
+            subscriptions,
+        };
+        ClosedConnection {
+            record,
+            subscriptions: vec![subscription; subscriptions],
+        }
+    }
+
+    fn ring(capacity: usize) -> Closed {
+        Closed {
+            capacity,
+            total: 0,
+            ring: VecDeque::new(),
+            kept: 0,
+            stripped: 0,
+        }
+    }
+
+    // CORE-50, MON-51 [TestRBAppendAndLenAndTotal, TestRBclosedClients]
+    #[test]
+    fn a_full_ring_forgets_the_oldest_and_counts_all() {
+        for (capacity, expected) in [
+            (0, vec![]),
+            (1, vec![5]),
+            (3, vec![3, 4, 5]),
+            (10, vec![1, 2, 3, 4, 5]),
+        ] {
+            let mut ring = ring(capacity);
+            (1..=5).for_each(|id| ring.push(closed(id, 2)));
+            let ids: Vec<_> = ring.ring.iter().map(|closed| closed.record.id).collect();
+            assert_eq!((ids, ring.total), (expected.clone(), 5));
+            assert_eq!(ring.kept, 2 * expected.len());
+        }
+    }
+
+    #[test]
+    fn the_oldest_lose_their_subscriptions_when_there_are_too_many() {
+        let mut ring = ring(4);
+        let kept = |ring: &Closed| -> Vec<_> {
+            ring.ring
+                .iter()
+                .map(|closed| closed.subscriptions.len())
+                .collect()
+        };
+        let half = KEPT_SUBSCRIPTIONS / 2;
+        ring.push(closed(1, half));
+        ring.push(closed(2, half));
+        assert_eq!(kept(&ring), [half, half]);
+        ring.push(closed(3, 1));
+        assert_eq!(kept(&ring), [0, half, 1]);
+        ring.push(closed(4, half));
+        assert_eq!(kept(&ring), [0, 0, 1, half]);
+        ring.push(closed(5, half));
+        assert_eq!(kept(&ring), [0, 0, half, half]);
+        assert_eq!((ring.kept, ring.ring[0].record.subscriptions), (2 * half, half));
+    }
+}

@@ -41,6 +41,8 @@ pub struct Router {
 pub struct Totals {
     /// Client connections.
     pub connections: usize,
+    /// Connections that have closed since start.
+    pub closed_connections: u64,
     /// Subscriptions of all accounts.
     pub subscriptions: usize,
     /// Messages and bytes of all sessions since start.
@@ -138,11 +140,6 @@ impl Router {
         self.connections.closed()
     }
 
-    /// How many connections have closed since start.
-    pub fn closed_total(&self) -> u64 {
-        self.connections.closed_total()
-    }
-
     /// Numbers of the whole broker. Visits every session.
     pub fn totals(&self) -> Totals {
         let sum = TrafficCells::default();
@@ -153,6 +150,7 @@ impl Router {
         }
         Totals {
             connections: self.connections.count(),
+            closed_connections: self.connections.closed_total(),
             subscriptions,
             traffic: sum.read(),
         }
@@ -187,7 +185,6 @@ impl Router {
     /// The smallest of what user, account and server allow (CORE-45).
     fn effective_limits(&self, login: SessionLimits, account: &Account) -> EffectiveLimits {
         let config = self.config.load();
-        let smallest = |limits: [Option<u64>; 3]| limits.into_iter().flatten().min();
         let payload = smallest([
             login.payload,
             account.limits.session.payload,
@@ -273,4 +270,32 @@ impl BrokerCore for Router {
 /// A limit where 0 means that there is none.
 fn positive(value: impl TryInto<u64>) -> Option<u64> {
     value.try_into().ok().filter(|value| *value > 0)
+}
+
+/// The smallest of limits of which `None` is no limit (CORE-45).
+fn smallest(limits: [Option<u64>; 3]) -> Option<u64> {
+    limits.into_iter().flatten().min()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // CORE-45 [TestClientLimits]
+    #[test]
+    fn the_smallest_limit_counts_and_no_limit_is_none() {
+        let check = |client, account, server, expected| {
+            let limit = |value: i64| u64::try_from(value).ok();
+            let server = positive(server);
+            assert_eq!(smallest([limit(client), limit(account), server]), limit(expected));
+        };
+        check(1, 1, 1, 1);
+        check(-1, -1, 0, -1);
+        check(1, -1, 0, 1);
+        check(-1, 1, 0, 1);
+        check(-1, -1, 1, 1);
+        for [client, account, server] in [[1, 2, 3], [1, 3, 2], [2, 1, 3], [2, 3, 1], [3, 1, 2], [3, 2, 1]] {
+            check(client, account, server, 1);
+        }
+    }
 }

@@ -27,6 +27,6 @@ pub use connect::Connect;
 pub use content::{Content, Digits};
 pub use info::{Info, SubjectPermission};
 pub use json::JsonError;
-pub use quote::Quoted;
+pub use quote::{Quoted, Shown};
 pub use secret::Secret;
 pub use sink::Sink;

@@ -18,6 +18,24 @@ impl fmt::Display for Quoted<'_> {
     }
 }
 
+/// Bytes as they are, for a log line that the reference prints without quotes: what could end the line, move a terminal's
+/// cursor or is no text becomes an escape as in [`Quoted`].
+#[derive(Clone, Copy)]
+pub struct Shown<'a>(pub &'a [u8]);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            chunk.valid().chars().try_for_each(|c| match c {
+                '"' | '\\' => f.write_char(c),
+                _ => quote_char(f, c),
+            })?;
+            chunk.invalid().iter().try_for_each(|b| write!(f, "\\x{b:02x}"))?;
+        }
+        Ok(())
+    }
+}
+
 impl fmt::Debug for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -57,6 +75,13 @@ mod tests {
 
     fn check(bytes: &[u8], quoted: &str) {
         assert_eq!(Quoted(bytes).to_string(), quoted);
+    }
+
+    // CORE-141
+    #[test]
+    fn shown_bytes_stay_on_their_line() {
+        let text = Shown(b"PUB \"a\\ \xff\r\n[INF] forged \x1b[2J \xc3\xa9").to_string();
+        assert_eq!(text, r#"PUB "a\ \xff\r\n[INF] forged \x1b[2J é"#);
     }
 
     // CORE-29: as `%q` prints.

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event, HeaderMap, Message, RequestErrorKind, Subscriber};
+use async_nats::{
+    Client, ConnectOptions, Event, HeaderMap, Message, RequestErrorKind, Subscriber, ToServerAddrs,
+};
 use futures_util::StreamExt as _;
 use tokio::sync::mpsc;
 
@@ -175,7 +177,7 @@ async fn drain(url: &str) {
 }
 
 async fn reconnect(server: &mut Server) {
-    let (client, mut events) = connect_observed(&server.url()).await;
+    let (client, mut events) = connect_observed(server.url()).await;
     let mut sub = client.subscribe("rs.reconnect").await.unwrap();
     until(&mut events, &Event::Connected).await;
     nothing_more(&client, &mut sub, "rs.reconnect").await;
@@ -186,14 +188,15 @@ async fn reconnect(server: &mut Server) {
     assert_eq!(next(&mut sub).await.payload, "again");
 }
 
-async fn connect(url: &str) -> Client {
+pub(super) async fn connect(url: &str) -> Client {
     within(async_nats::connect(url)).await.unwrap()
 }
 
-/// A client that tells what happens to its connection, and tries again quickly.
-async fn connect_observed(url: &str) -> (Client, mpsc::UnboundedReceiver<Event>) {
+/// A client that tells what happens to its connection, and tries again quickly, one server after the other.
+pub(super) async fn connect_observed(urls: impl ToServerAddrs) -> (Client, mpsc::UnboundedReceiver<Event>) {
     let (sender, events) = mpsc::unbounded_channel();
     let options = ConnectOptions::new()
+        .retain_servers_order()
         .reconnect_delay_callback(|_| Duration::from_millis(50))
         .event_callback(move |event| {
             let sender = sender.clone();
@@ -202,14 +205,14 @@ async fn connect_observed(url: &str) -> (Client, mpsc::UnboundedReceiver<Event>)
                 let _ = sender.send(event);
             }
         });
-    (within(options.connect(url)).await.unwrap(), events)
+    (within(options.connect(urls)).await.unwrap(), events)
 }
 
-async fn until(events: &mut mpsc::UnboundedReceiver<Event>, wanted: &Event) {
+pub(super) async fn until(events: &mut mpsc::UnboundedReceiver<Event>, wanted: &Event) {
     while within(events.recv()).await.as_ref().expect("the client is gone") != wanted {}
 }
 
-async fn next(sub: &mut Subscriber) -> Message {
+pub(super) async fn next(sub: &mut Subscriber) -> Message {
     within(sub.next()).await.expect("the subscription ended")
 }
 

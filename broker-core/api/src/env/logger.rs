@@ -147,3 +147,32 @@ impl fmt::Debug for Logger {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // CORE-142 [TestServerRateLimitLogging]
+    #[tokio::test(start_paused = true)]
+    async fn a_rate_limited_line_is_repeated_when_its_time_has_passed() {
+        let (logger, start) = (Logger::silent(), Instant::now());
+        let quiet = Duration::from_secs(1);
+        assert!(logger.may_repeat("a", quiet, start));
+        assert!(!logger.clone().may_repeat("a", quiet, start + quiet / 2));
+        assert!(logger.may_repeat("b", quiet, start), "another line");
+        assert!(logger.may_repeat("a", quiet, start + quiet));
+        assert!(!logger.may_repeat("a", quiet, start + quiet));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn remembered_lines_are_bounded() {
+        let (logger, start) = (Logger::silent(), Instant::now());
+        let quiet = Duration::from_secs(1);
+        for number in 0..2 * REMEMBERED {
+            assert!(logger.may_repeat(&number.to_string(), quiet, start));
+        }
+        assert_eq!(logger.levels.recent.lock().len(), REMEMBERED);
+        assert!(logger.may_repeat("later", quiet, start + quiet));
+        assert_eq!(logger.levels.recent.lock().len(), 1);
+    }
+}
