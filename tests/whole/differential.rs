@@ -23,12 +23,14 @@ macro_rules! scripts {
 
 scripts! {
     accounts_are_isolated
+    accounts_limit_of_no_subscriptions
     accounts_limits
     auth_bcrypt
     auth_bcrypt_of_one_user
     auth_bcrypt_token
     auth_before_connect
     auth_beside_a_system_account
+    auth_connect_after_no_auth_user
     auth_connection_types
     auth_no_auth_user
     auth_no_auth_user_of_another_kind
@@ -43,10 +45,15 @@ scripts! {
     auth_users
     client_hmsg
     config_comment_at_the_end
+    connect_after_operations
     connect_again
     connect_again_switches_account
+    connect_again_with_limits_of_another_account
+    connect_again_with_wrong_password
     connect_bad_json
+    connect_changes_the_protocol
     connect_empty
+    connect_headers_and_later_not
     connect_names_an_account
     connect_names_an_account_without_users
     connect_no_echo
@@ -57,6 +64,7 @@ scripts! {
     connect_pedantic_split
     connect_protocol_range
     connect_quiet
+    connect_refused_after_login
     connect_verbose
     connect_without
     disconnect_removes_interest
@@ -66,6 +74,9 @@ scripts! {
     headers_refused
     headers_stripped
     incoming_ok_err_info
+    info_advertise_ipv6
+    info_advertise_port_zero
+    info_advertise_without_port
     info_after_connect
     info_after_early_ping
     info_auth_required
@@ -74,6 +85,7 @@ scripts! {
     info_names_the_account
     info_of_an_account_called_sys
     info_of_no_auth_user
+    info_small_payload_of_the_account
     info_without_headers
     mapping_allow_responses
     mapping_clusters
@@ -96,9 +108,13 @@ scripts! {
     max_connections_none
     max_control_line
     max_control_line_default
+    max_control_line_of_connect
     max_payload
+    max_payload_before_connect
+    max_payload_minus_one
     max_subscription_tokens
     max_subscriptions
+    max_subscriptions_of_a_queue
     must_fail
     must_fail_half_way
     must_fail_in_every_word
@@ -135,6 +151,7 @@ scripts! {
     permissions_subscribe_full_wildcard
     ping_answered
     ping_answered_too_early
+    ping_case_and_blanks
     ping_interval
     ping_of_any_length
     ping_pong
@@ -158,7 +175,9 @@ scripts! {
     pub_empty_payload
     pub_forms
     pub_large_payload
+    pub_reply_any
     pub_size_digits
+    pub_size_digits_after_tabs
     pub_sizes_refused
     pub_sub
     queue_group
@@ -175,6 +194,7 @@ scripts! {
     sizes_that_are_none
     split_at_every_byte
     split_between_reads
+    sub_any_sid
     sub_duplicate_sid
     sub_forms
     sub_invalid_subjects
@@ -188,6 +208,7 @@ scripts! {
     unsub_max_in_queue_group
     unsub_max_of_own_messages
     unsub_numbers
+    verbose_refusals
     wildcard_characters_in_literals
     wildcards
     words_of_any_bytes

@@ -283,6 +283,12 @@ fn a_start_that_fails_ends_the_process() {
     let listen = "[FTL] Error listening on port: 203.0.113.7:4222, \"listen tcp 203.0.113.7:4222: bind: cannot assign \
                   requested address\"";
     check_fatal(&["-T=false", "-a", "203.0.113.7"], listen);
+    let advertised = "[FTL] Error setting server INFO with ClientAdvertise value of a:b:80, err=address a:b:80: too \
+                      many colons in address";
+    check_fatal(
+        &["-T=false", "-p", "-1", "--client_advertise", "a:b:80"],
+        advertised,
+    );
     let pid_file = "[FTL] Could not write pidfile: open no/x: no such file or directory";
     check_fatal(&["-T=false", "-p", "-1", "-P", "no/x"], pid_file);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dunlin_api::{CloseReason, Message, PublishRefusal, QueueName, Sid, Subject, SubscribeError, Turn};
 use dunlin_wire::client::{ErrorKind, Frame, Publish, Subscribe, Unsubscribe, WireError, write};
-use dunlin_wire::{Arg, Info, Quoted};
+use dunlin_wire::{Arg, Info, Quoted, Shown};
 use smallvec::SmallVec;
 
 use crate::receiver::Into;
@@ -91,7 +91,7 @@ impl Client {
                 Ok(None) => break Step::More,
                 Err(error) => {
                     self.publish(&mut run, turn);
-                    if TRACED {
+                    if TRACED && error != WireError::ConnectExpected {
                         self.tracer.refused(front);
                     }
                     break self.fail(&error, turn);
@@ -201,8 +201,7 @@ impl Client {
                 }
             }
             Frame::Err(text) => {
-                self.log
-                    .error(format_args!("Client Error {}", String::from_utf8_lossy(text)));
+                self.log.error(format_args!("Client Error {}", Shown(text)));
                 return Some(Step::Ended(CloseReason::ParseError));
             }
             Frame::HeaderMsg => self.acknowledge(turn),
@@ -223,7 +222,11 @@ impl Client {
     fn answer_ping(&mut self, turn: &mut Turn) {
         self.tracer.outgoing("PONG", b"");
         self.append(turn, write::PONG);
-        if std::mem::take(&mut self.owes_info) {
+        // CORE-15: once in the life of a connection, whatever a later CONNECT says.
+        if !self.has_connected() || std::mem::replace(&mut self.is_settled, true) {
+            return;
+        }
+        if self.connect.protocol >= 1 {
             let payload = self.decoder.limits.payload;
             let info = self.info.after_connect(payload, &self.account, self.is_system);
             self.append(turn, &info.info_line());
@@ -251,7 +254,7 @@ impl Client {
     /// CORE-37
     fn refuse_subscription(&self, error: SubscribeError, subscribe: &Subscribe<'_>, turn: &mut Turn) {
         let subject = Quoted(subscribe.subject.as_bytes());
-        let sid = String::from_utf8_lossy(subscribe.sid.as_bytes());
+        let sid = Shown(subscribe.sid.as_bytes());
         let mut text = b"Permissions Violation for Subscription to \"".to_vec();
         text.extend_from_slice(subscribe.subject.as_bytes());
         text.push(b'"');
@@ -332,8 +335,9 @@ impl Client {
         Step::Ended(CloseReason::ProtocolViolation)
     }
 
-    fn fail(&self, error: &WireError, turn: &mut Turn) -> Step {
+    fn fail(&mut self, error: &WireError, turn: &mut Turn) -> Step {
         if matches!(error, WireError::ConnectExpected) && self.posture.connect_optional {
+            self.stands_in = true;
             return Step::LogIn { after_connect: false };
         }
         match error {

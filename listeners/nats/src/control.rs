@@ -27,7 +27,7 @@ pub(crate) struct Control {
     round_trip: AtomicU64,
     /// What CONNECT said.
     facts: Mutex<Option<Box<Facts>>>,
-    /// What INFO is made of; there once the client has had its second INFO (CORE-16).
+    /// What INFO is made of; there once the client may be sent it unasked (CORE-16).
     info: Mutex<Option<Box<(InfoBase, i64)>>>,
 }
 

@@ -61,6 +61,7 @@ impl Component for NatsListener {
     type Options = NoOptions;
 
     fn open(_: NoOptions, setup: &Setup<'_>) -> Result<Self, PluginError> {
+        settings::check_advertised(setup.config).map_err(PluginError)?;
         let tls = ClientTls::load(setup.config, setup.env).map_err(unusable_tls)?;
         let mut endpoint = settings::endpoint(setup.config);
         if tls.as_ref().is_some_and(|tls| tls.info().is_required) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::{
-    CloseReason, ConnectionType, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, SessionFlags,
-    SessionRequest, SubscribeError,
+    CloseReason, ConnectionType, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, Session,
+    SessionFlags, SessionRequest, SubscribeError,
 };
 use dunlin_wire::client::write;
 
@@ -99,13 +99,18 @@ impl Client {
         self.decoder.limits.connect_first = false;
         if let Some(session) = &self.session {
             self.decoder.limits.payload = session.max_payload();
-            if self.posture.required && session.is_over_subscription_limit() {
-                self.report_too_many_subscriptions();
-                self.tell(&SubscribeError::TooMany.to_string());
-                self.alarm.end = Some((End::Subscriptions, self.env.now() + OVER_LIMIT));
-            }
         }
         Ok(())
+    }
+
+    /// CORE-41: a login whose limits leave no room for the subscriptions that there are does not last.
+    pub(crate) fn check_subscription_limit(&mut self) {
+        let is_over = |session: &Session| session.is_over_subscription_limit();
+        if self.posture.required && self.session.as_ref().is_some_and(is_over) {
+            self.report_too_many_subscriptions();
+            self.tell(&SubscribeError::TooMany.to_string());
+            self.alarm.end = Some((End::Subscriptions, self.env.now() + OVER_LIMIT));
+        }
     }
 
     fn open_session(&mut self, login: Login, flags: SessionFlags) -> Result<(), CloseReason> {
@@ -141,8 +146,13 @@ impl Client {
         }
     }
 
+    /// A stand-in user counts as a CONNECT (CORE-5).
+    pub(crate) fn has_connected(&self) -> bool {
+        self.connects > 0 || self.stands_in
+    }
+
     fn has_connected_before(&self) -> bool {
-        self.connects > 1
+        self.connects + u32::from(self.stands_in) > 1
     }
 
     /// What follows a successful CONNECT, in the order of CORE-19.
@@ -172,13 +182,16 @@ impl Client {
         }
         self.decoder.limits.headers = headers;
         self.receiver.set_headers(headers);
-        // CORE-15: once in the life of a connection.
-        self.owes_info = self.connects == 1 && self.connect.protocol >= 1;
+        if self.is_settled && self.connect.protocol >= 1 {
+            self.control
+                .allow_info(self.info.clone(), self.decoder.limits.payload);
+        }
         if self.connect.verbose {
             self.tracer.outgoing("OK", b"");
             self.output.send(write::OK);
         }
         self.alarm.ping = self.pinger.first_tick(self.env.now(), &mut self.env.rng());
+        self.check_subscription_limit();
         Ok(())
     }
 }

@@ -69,10 +69,12 @@ pub(crate) struct Client {
     /// The user, e.g. `user:joe`; empty when nobody is named.
     pub(crate) user: String,
     pub(crate) is_system: bool,
+    /// Whether a stand-in user has taken the place of the first CONNECT (CORE-5).
+    pub(crate) stands_in: bool,
     /// How many CONNECTs have come.
     pub(crate) connects: u32,
-    /// The first PING after CONNECT is answered with a second INFO (CORE-15).
-    pub(crate) owes_info: bool,
+    /// Whether a PING has been answered after CONNECT; the client may be sent INFO unasked then (CORE-16).
+    pub(crate) is_settled: bool,
     pub(crate) pinger: Pinger,
     pub(crate) alarm: Alarm,
     /// The beginning of a frame whose end has not come yet.
@@ -193,8 +195,9 @@ impl Client {
             account: String::new(),
             user: String::new(),
             is_system: false,
+            stands_in: false,
             connects: 0,
-            owes_info: false,
+            is_settled: false,
             pinger,
             alarm,
             carry: Vec::new(),
@@ -316,6 +319,8 @@ impl Client {
             Box::pin(self.log_in()).await?;
             if after_connect {
                 self.welcome()?;
+            } else {
+                self.check_subscription_limit();
             }
             step = self.resume();
         }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use dunlin_api::{Broker, ConnectionLog};
-use dunlin_wire::Quoted;
 use dunlin_wire::client::Frame;
+use dunlin_wire::{Quoted, Shown};
 
 use crate::redact::without_secrets;
 
@@ -66,10 +66,7 @@ impl Tracer {
     pub(crate) fn outgoing(&self, verb: &str, text: &[u8]) {
         if self.is_on() {
             let blank = if text.is_empty() { "" } else { " " };
-            self.log.trace(format_args!(
-                "->> [{verb}{blank}{}]",
-                String::from_utf8_lossy(text)
-            ));
+            self.log.trace(format_args!("->> [{verb}{blank}{}]", Shown(text)));
         }
     }
 
@@ -77,8 +74,7 @@ impl Tracer {
     pub(crate) fn delivered(&self, encoded: &[u8], headers: usize) {
         let end = encoded.windows(2).position(|pair| pair == b"\r\n");
         let (head, rest) = encoded.split_at(end.unwrap_or(encoded.len()));
-        self.log
-            .trace(format_args!("->> [{}]", String::from_utf8_lossy(head)));
+        self.log.trace(format_args!("->> [{}]", Shown(head)));
         let body = rest.get(2..rest.len().saturating_sub(2)).unwrap_or_default();
         self.payload("->>", body, headers);
     }
@@ -91,14 +87,12 @@ impl Tracer {
     }
 
     fn operation(&self, verb: &str, words: &[u8]) {
-        self.log
-            .trace(format_args!("<<- [{verb} {}]", String::from_utf8_lossy(words)));
+        self.log.trace(format_args!("<<- [{verb} {}]", Shown(words)));
     }
 
     fn line(&self, text: &str, word: &[u8]) {
         let end = if word.is_empty() { "" } else { "]" };
-        self.log
-            .trace(format_args!("{text}{}{end}", String::from_utf8_lossy(word)));
+        self.log.trace(format_args!("{text}{}{end}", Shown(word)));
     }
 
     /// The content of a message, as far as the configuration wants it: its headers alone, or its first bytes.

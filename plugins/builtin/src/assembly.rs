@@ -25,6 +25,10 @@ pub enum AssemblyError {
     /// A plugin's options have errors, one a line.
     #[error("{0}")]
     Options(String),
+    /// The listener for NATS clients, or the default auth provider, could not be made: the operator knows it as the
+    /// broker itself.
+    #[error(transparent)]
+    BuiltIn(PluginError),
     /// A plugin could not be made.
     #[error("plugin {name}: {source}")]
     Plugin {
@@ -141,7 +145,11 @@ impl<'a> Assembly<'a> {
     /// A plugin that needs no options of its own.
     fn built_in<T: ?Sized>(&self, name: &str, find: Find<T>) -> Result<Box<T>, AssemblyError> {
         let (table, position) = (Table::default(), Position::new("", 0, 0));
-        self.make(name, &TableReader::new(&table, &position), find)
+        let made = self.make(name, &TableReader::new(&table, &position), find);
+        made.map_err(|error| match error {
+            AssemblyError::Plugin { source, .. } => AssemblyError::BuiltIn(source),
+            other => other,
+        })
     }
 
     fn make<T: ?Sized>(
