@@ -1,5 +1,6 @@
 //! An account: its interest, its members and its limits. Accounts see nothing of each other.
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -7,8 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use arc_swap::ArcSwap;
 use dunlin_api::{AccountName, SessionLimits, Subject, fault};
-use dunlin_subject::{Generations, InterestIndex, Mappings, Matches, Stamp};
-use hashbrown::HashMap;
+use dunlin_subject::{Generations, Hashing, InterestIndex, Mappings, Matches, Stamp};
 use parking_lot::{Mutex, RwLock};
 
 use crate::member::{Entry, Member, Subscription, Traffic, TrafficCells};
@@ -34,7 +34,9 @@ pub(crate) struct Account {
     /// Whether there are mappings, so that an account without them is not asked.
     has_mappings: AtomicBool,
     hash_seed: u64,
-    members: Mutex<HashMap<u64, Arc<Member>, foldhash::fast::RandomState>>,
+    hashing: Hashing,
+    /// By id, so that whatever is done to all of them is done in one order.
+    members: Mutex<BTreeMap<u64, Arc<Member>>>,
     connections: AtomicUsize,
     /// Traffic of sessions that have ended.
     past_traffic: TrafficCells,
@@ -51,6 +53,7 @@ impl Account {
             mappings: ArcSwap::default(),
             has_mappings: AtomicBool::new(false),
             hash_seed,
+            hashing: Hashing::new(hash_seed),
             members: Mutex::default(),
             connections: AtomicUsize::new(0),
             past_traffic: TrafficCells::default(),
@@ -131,11 +134,20 @@ impl Account {
         self.generations.bump(subscription.filter.as_filter());
     }
 
-    /// The subscriptions that `subject` reaches, and the stamp under which the answer holds.
+    /// The subscriptions that `subject` reaches and may be delivered to, and the stamp under which the answer holds.
+    /// This is the one place where deny rules of receivers are asked: a route holds nobody else (AUTH-208).
     pub(crate) fn lookup(&self, subject: Subject<'_>, matches: &mut Matches<Entry>) -> Stamp {
         // The stamp comes first: an answer may be newer than its stamp, never older.
         let stamp = self.generations.stamp(subject);
         self.interest.read().matches(subject, matches);
+        matches
+            .plain
+            .retain(|Entry(subscription)| subscription.may_deliver(subject));
+        for group in &mut matches.queues {
+            group
+                .members
+                .retain(|Entry(subscription)| subscription.may_deliver(subject));
+        }
         stamp
     }
 
@@ -156,6 +168,19 @@ impl Account {
         self.mappings.store(Arc::new(mappings));
         self.has_mappings.store(has_mappings, Release);
         self.generations.bump_all();
+    }
+
+    /// The plain subscription of session `id` that a message to `subject` would reach first, spent ones left out.
+    pub(crate) fn plain_of(&self, id: u64, subject: Subject<'_>) -> Option<Arc<Subscription>> {
+        let mut matches = Matches::default();
+        self.interest.read().matches(subject, &mut matches);
+        let mut own = matches.plain.into_iter().map(|Entry(subscription)| subscription);
+        own.find(|subscription| subscription.member.id == id && !subscription.quota.is_exhausted())
+    }
+
+    /// Hashes of subjects, by a key that follows from the router's seed.
+    pub(crate) fn hashing(&self) -> &Hashing {
+        &self.hashing
     }
 
     pub(crate) fn is_current(&self, stamp: Stamp) -> bool {

@@ -4,11 +4,10 @@
 //! subjects do not empty the cache. A cache that mostly misses stops inserting, since a thrashing one costs more than
 //! the index itself (measured: 2.3 times).
 
-use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use dunlin_api::{Subject, SubjectBuf};
-use dunlin_subject::{Matches, Stamp};
+use dunlin_subject::{Hashing, Matches, Stamp};
 use hashbrown::HashTable;
 
 use crate::account::Account;
@@ -30,7 +29,6 @@ const PAUSE: u32 = 16;
 
 pub(crate) struct RouteCache {
     routes: HashTable<Route>,
-    hasher: foldhash::fast::RandomState,
     /// The route of a subject that is not kept; most sessions never need it.
     passing: Option<Box<Route>>,
     /// Whether subjects go through the account's mappings; those that come from one do not.
@@ -55,7 +53,6 @@ impl RouteCache {
     pub(crate) fn new() -> Self {
         Self {
             routes: HashTable::new(),
-            hasher: foldhash::fast::RandomState::default(),
             passing: None,
             maps: true,
             lookups: 0,
@@ -81,7 +78,7 @@ impl RouteCache {
             passing.fill(subject, account, rules, self.maps);
             return passing;
         }
-        let hash = self.hasher.hash_one(subject.as_bytes());
+        let hash = account.hashing().bytes(subject.as_bytes());
         match self.routes.find_entry(hash, |route| route.is_for(subject)) {
             Ok(entry) => {
                 let route = entry.into_mut();
@@ -100,9 +97,9 @@ impl RouteCache {
                     ..Route::default()
                 };
                 route.fill(subject, account, rules, self.maps);
-                let hasher = &self.hasher;
+                let hashing = account.hashing();
                 routes
-                    .insert_unique(hash, route, |route| route.hash(hasher))
+                    .insert_unique(hash, route, |route| route.hash(hashing))
                     .into_mut()
             }
         }
@@ -148,8 +145,8 @@ impl Route {
             .is_some_and(|own| own.as_bytes() == subject.as_bytes())
     }
 
-    fn hash(&self, hasher: &foldhash::fast::RandomState) -> u64 {
-        hasher.hash_one(
+    fn hash(&self, hashing: &Hashing) -> u64 {
+        hashing.bytes(
             self.subject
                 .as_ref()
                 .map(SubjectBuf::as_bytes)

@@ -3,7 +3,7 @@
 //! Touched when a connection comes, logs in and goes, never per message. A connection is here from its
 //! registration on, logged in or not, so that a stop and a lame duck reach all of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::SystemTime;
@@ -12,7 +12,6 @@ use dunlin_api::{
     AccountName, Admission, AdmissionPlace, CloseReason, ConnectionStatus, Env, FilterBuf, QueueName,
     SessionControl, Sid,
 };
-use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use crate::member::{Member, Subscription, Traffic};
@@ -78,7 +77,7 @@ pub(crate) struct Connections {
     next_id: AtomicU64,
     counted: AtomicUsize,
     is_stopping: AtomicBool,
-    live: Mutex<HashMap<u64, Arc<Entry>, foldhash::fast::RandomState>>,
+    live: Mutex<BTreeMap<u64, Arc<Entry>>>,
     closed: Mutex<Closed>,
 }
 

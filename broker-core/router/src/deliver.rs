@@ -108,8 +108,7 @@ impl Walk<'_> {
     /// Hands messages to one subscription; returns how many it took.
     fn hand_over(&mut self, subscription: &Arc<Subscription>, messages: &[Message<'_>]) -> usize {
         let member = &subscription.member;
-        if (!self.origin.flags.echo && member.id == self.origin.id) || !subscription.may_deliver(self.subject)
-        {
+        if !self.origin.flags.echo && member.id == self.origin.id {
             return 0;
         }
         let delivery = Delivery {

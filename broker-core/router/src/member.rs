@@ -105,7 +105,7 @@ pub(crate) struct Subscription {
 }
 
 impl Subscription {
-    /// The one decision about delivering `subject` here, at the last step of every path.
+    /// The one decision about delivering `subject` here, asked for every route that is made.
     pub(crate) fn may_deliver(&self, subject: Subject<'_>) -> bool {
         if !self.checks_delivery {
             return true;

@@ -37,7 +37,7 @@ impl Rules {
         let publish = &permissions.publish;
         let grants = permissions
             .allow_responses
-            .map(|answers| Grants::new(answers.max, answers.expires));
+            .map(|answers| Grants::new(answers.max, answers.expires, hash_seed));
         let mut publish_allow = publish.allow.as_ref().map(|list| Patterns::new(list, hash_seed));
         if grants.is_some() {
             // Who may answer may not publish at will (AUTH-211).

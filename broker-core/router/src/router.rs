@@ -1,5 +1,6 @@
 //! The router: accounts by name, connections by number, and the way from a login to a session.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,7 +10,6 @@ use dunlin_api::{
 };
 use dunlin_config::{Config, GLOBAL_ACCOUNT};
 use dunlin_subject::{Mapping, Mappings};
-use hashbrown::HashMap;
 use parking_lot::{Mutex, RwLock};
 
 use crate::account::{Account, AccountLimits};
@@ -31,7 +31,7 @@ pub struct Router {
     identity: ServerIdentity,
     config: ArcSwap<Config>,
     auth: RwLock<Arc<dyn AuthProvider>>,
-    accounts: RwLock<HashMap<AccountName, Arc<Account>, foldhash::fast::RandomState>>,
+    accounts: RwLock<BTreeMap<AccountName, Arc<Account>>>,
     connections: Arc<Connections>,
     hash_seed: u64,
 }

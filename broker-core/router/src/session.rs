@@ -7,7 +7,6 @@ use dunlin_api::{
     Delivery, Env, Filter, Message, PublishRefusal, QueueName, Quota, Refused, Rng, SessionCore,
     SessionFlags, Sid, Subject, SubscribeError, Turn,
 };
-use dunlin_subject::matches;
 use parking_lot::Mutex;
 
 use crate::cache::{Route, RouteCache};
@@ -302,15 +301,8 @@ fn is_reserved_reply(reply: Subject<'_>) -> bool {
 /// Tells the requester that nobody got its request, through its own plain subscription to the reply (CORE-61).
 fn answer_nobody(member: &Member, subject: &[u8], request: &Message<'_>, turn: &mut Turn) {
     let Some(reply) = request.reply else { return };
-    let subscription = {
-        let subscriptions = member.subscriptions.lock();
-        // One that has got its last message is retired only after the walk.
-        subscriptions
-            .values()
-            .filter(|sub| sub.queue.is_none() && !sub.quota.is_exhausted())
-            .find(|sub| matches(sub.filter.as_filter(), reply))
-            .cloned()
-    };
+    // One that has got its last message is retired only after the walk.
+    let subscription = member.account.plain_of(member.id, reply);
     let Some(subscription) = subscription else { return };
     let mut status = b"NATS/1.0 503\r\nNats-Subject: ".to_vec();
     status.extend_from_slice(subject);

@@ -10,13 +10,14 @@ use foldhash::fast::FoldHasher;
 /// foldhash's own `FixedState` keys only its start value: whoever knows its public constants can choose
 /// tokens over 16 bytes that all collide.
 #[derive(Clone, Debug)]
-pub(crate) struct Hashing {
+pub struct Hashing {
     seed: u64,
     shared: SharedSeed,
 }
 
 impl Hashing {
-    pub(crate) const fn new(seed: u64) -> Self {
+    /// Hashers that follow from `seed`, which is to be secret.
+    pub const fn new(seed: u64) -> Self {
         Self {
             seed,
             shared: SharedSeed::from_u64(seed),
@@ -24,19 +25,19 @@ impl Hashing {
     }
 
     /// The hash of some bytes.
-    pub(crate) fn bytes(&self, bytes: &[u8]) -> u64 {
+    pub fn bytes(&self, bytes: &[u8]) -> u64 {
         self.begin(bytes).finish()
     }
 
     /// A hasher that has taken `bytes` and may take more.
-    pub(crate) fn begin(&self, bytes: &[u8]) -> FoldHasher<'_> {
+    pub fn begin(&self, bytes: &[u8]) -> FoldHasher<'_> {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
         hasher.write(bytes);
         hasher
     }
 
     /// The hash of a value that can hash itself.
-    pub(crate) fn value(&self, value: &impl Hash) -> u64 {
+    pub fn value(&self, value: &impl Hash) -> u64 {
         let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
         value.hash(&mut hasher);
         hasher.finish()

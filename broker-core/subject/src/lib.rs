@@ -22,6 +22,7 @@ mod transform;
 pub use check::{is_literal, is_valid_literal, is_valid_publish, is_valid_subject, is_valid_subject_strict};
 pub use filter::{Filter, FilterBuf};
 pub use generations::{Generations, Stamp};
+pub use hashing::Hashing;
 pub use index::{IndexError, InterestCount, InterestIndex, Matches, QueueGroup};
 pub use mapping::{Choices, MapDestination, Mapped, Mapping, MappingError, Mappings};
 pub use names::{AccountName, NameError, QueueName, Sid};
