@@ -23,6 +23,7 @@ macro_rules! scripts {
 
 scripts! {
     accounts_are_isolated
+    accounts_default_permissions
     accounts_limit_of_no_subscriptions
     accounts_limits
     auth_bcrypt
@@ -120,6 +121,16 @@ scripts! {
     must_fail_in_every_word
     must_fail_quietly
     must_fail_without_arguments
+    nkey_and_users
+    nkey_before_connect
+    nkey_connection_types
+    nkey_in_accounts
+    nkey_in_open_server
+    nkey_login
+    nkey_no_auth_user
+    nkey_permissions
+    nkey_twice
+    nkey_without_nkey_users
     no_responders
     no_responders_after_unsub_max
     no_responders_rules
@@ -134,6 +145,7 @@ scripts! {
     permissions_allow_responses_beside_rules
     permissions_allow_responses_end
     permissions_allow_responses_repeated
+    permissions_before_limits
     permissions_default
     permissions_deny_and_no_responders
     permissions_deny_at_delivery
@@ -141,7 +153,9 @@ scripts! {
     permissions_deny_of_a_queue
     permissions_deny_of_own_messages
     permissions_deny_overlaps
+    permissions_odd_subjects
     permissions_of_an_account
+    permissions_of_queue_patterns
     permissions_of_queues
     permissions_of_queues_one_by_one
     permissions_of_roles
@@ -158,9 +172,16 @@ scripts! {
     proxy_and_no_auth_user
     proxy_before_login
     proxy_byte_by_byte
+    proxy_in_open_server
     proxy_local
+    proxy_nobody_trusted
     proxy_none
     proxy_off
+    proxy_required_of_a_token
+    proxy_required_of_no_auth_user
+    proxy_required_of_the_block_is_not_of_its_users
+    proxy_required_of_the_single_user
+    proxy_trusted
     proxy_v1
     proxy_v1_line_length
     proxy_v1_mapped

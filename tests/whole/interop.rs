@@ -9,6 +9,7 @@
     reason = "only tests"
 )]
 
+mod auth;
 mod cli;
 mod limits;
 mod rust_client;

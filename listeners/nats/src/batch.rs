@@ -175,12 +175,11 @@ impl Client {
                 reply.map(|reply| reply.as_bytes()).unwrap_or_default(),
             ),
         };
-        let mut text = format!("Permissions Violation for {what} \"").into_bytes();
-        text.extend_from_slice(name);
-        text.push(b'"');
-        self.error(turn, &text);
+        let name = Quoted(name);
+        let text = format!("Permissions Violation for {what} {name}");
+        self.error(turn, text.as_bytes());
         self.log
-            .error(format_args!("Publish Violation - {logged} {}", Quoted(name)));
+            .error(format_args!("Publish Violation - {logged} {name}"));
     }
 
     /// Does one operation other than a publish. `Some`: the batch ends with it.
@@ -255,35 +254,32 @@ impl Client {
     fn refuse_subscription(&self, error: SubscribeError, subscribe: &Subscribe<'_>, turn: &mut Turn) {
         let subject = Quoted(subscribe.subject.as_bytes());
         let sid = Shown(subscribe.sid.as_bytes());
-        let mut text = b"Permissions Violation for Subscription to \"".to_vec();
-        text.extend_from_slice(subscribe.subject.as_bytes());
-        text.push(b'"');
+        let mut text = format!("Permissions Violation for Subscription to {subject}");
         match error {
             SubscribeError::Permission => {
                 let mut queue = String::new();
                 if let Some(name) = subscribe.queue {
-                    text.extend_from_slice(b" using queue \"");
-                    text.extend_from_slice(name.as_bytes());
-                    text.push(b'"');
-                    queue = format!(", Queue: {}", Quoted(name.as_bytes()));
+                    let name = Quoted(name.as_bytes());
+                    text = format!("{text} using queue {name}");
+                    queue = format!(", Queue: {name}");
                 }
                 self.log.error(format_args!(
                     "Subscription Violation - Subject {subject}{queue}, SID {sid}"
                 ));
             }
             SubscribeError::TooManyTokens => {
-                text.extend_from_slice(b", too many tokens");
+                text.push_str(", too many tokens");
                 self.log.error(format_args!(
                     "Subscription Violation Too Many Tokens - Subject {subject}, SID {sid}"
                 ));
             }
             SubscribeError::TooMany => {
                 self.report_too_many_subscriptions();
-                text = error.to_string().into_bytes();
+                text = error.to_string();
             }
-            SubscribeError::InvalidSubject => text = error.to_string().into_bytes(),
+            SubscribeError::InvalidSubject => text = error.to_string(),
         }
-        self.error(turn, &text);
+        self.error(turn, text.as_bytes());
     }
 
     /// CORE-41: logged for each account at most every two seconds.

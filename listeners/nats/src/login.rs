@@ -72,6 +72,9 @@ impl Client {
             Denied::ProxyRequired => CloseReason::ProxyRequired,
             _ => CloseReason::AuthenticationViolation,
         };
+        if reason != CloseReason::AuthenticationViolation {
+            self.log.debug(format_args!("{denied}"));
+        }
         self.report_authentication_error();
         self.refuse("Authorization Violation", reason)
     }

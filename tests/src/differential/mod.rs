@@ -7,6 +7,7 @@ mod compare;
 mod normalise;
 mod run;
 mod script;
+mod signing;
 
 use std::path::PathBuf;
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::normalise::Normaliser;
 use super::script::{Action, Script, Step};
+use super::signing;
 use crate::connection::{Connection, Event, Frame};
 
 /// Begins the line of a transcript in which the server did not do what the script waits for.
@@ -17,6 +18,7 @@ pub fn transcript(script: &Script, address: SocketAddr) -> Vec<String> {
         address,
         keeps_pings: script.keeps_pings(),
         connections: BTreeMap::new(),
+        nonces: BTreeMap::new(),
         normaliser: Normaliser::new(address),
         lines: Vec::new(),
     };
@@ -34,6 +36,8 @@ struct Player {
     address: SocketAddr,
     keeps_pings: bool,
     connections: BTreeMap<String, Connection>,
+    /// Those of the first INFO of each connection.
+    nonces: BTreeMap<String, String>,
     normaliser: Normaliser,
     lines: Vec<String>,
 }
@@ -47,11 +51,13 @@ impl Player {
                 bytes,
                 bytewise,
             } => {
+                let nonce = self.nonces.get(name).map(String::as_str).unwrap_or_default();
+                let bytes = signing::fill_in(bytes, nonce)?;
                 let connection = self.connection(name)?;
                 if *bytewise {
                     bytes.chunks(1).for_each(|byte| connection.send(byte));
                 } else {
-                    connection.send(bytes);
+                    connection.send(&bytes);
                 }
                 Ok(())
             }
@@ -94,7 +100,11 @@ impl Player {
     fn open(&mut self, name: &str) -> Result<(), String> {
         let connection = Connection::open(self.address).map_err(|error| error.to_string())?;
         self.connections.insert(name.to_owned(), connection);
-        self.show_next(name).map(drop)
+        let event = self.next(name)?;
+        if let Event::Frame(frame) = &event {
+            self.nonces.insert(name.to_owned(), signing::nonce(frame.bytes()));
+        }
+        self.show_event(name, event).map(drop)
     }
 
     /// The messages that came to any of `names`, sorted and without their sids, since which member of a queue group
@@ -170,7 +180,12 @@ impl Player {
     }
 
     fn show_next(&mut self, name: &str) -> Result<String, String> {
-        match self.next(name)? {
+        let event = self.next(name)?;
+        self.show_event(name, event)
+    }
+
+    fn show_event(&mut self, name: &str, event: Event) -> Result<String, String> {
+        match event {
             Event::Frame(frame) => Ok(self.show(name, &frame)),
             Event::Closed(rest) => {
                 self.show_end(name, &rest);

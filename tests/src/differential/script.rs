@@ -206,13 +206,19 @@ fn checked(name: &str) -> Result<String, String> {
     }
 }
 
-/// Escapes as in C: `\r \n \t \0 \\ \xHH`; `${TEXT*N}` is TEXT, N times.
+/// Escapes as in C: `\r \n \t \0 \\ \xHH`; `${TEXT*N}` is TEXT, N times. `${sign …}` stays for the player, who knows
+/// the nonce.
 fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
         if let Some(after) = rest.strip_prefix("${") {
             let (inner, after) = after.split_once('}').ok_or("`${` without `}`")?;
+            if inner.starts_with("sign ") {
+                bytes.extend_from_slice(format!("${{{inner}}}").as_bytes());
+                rest = after;
+                continue;
+            }
             let (inner, count) = inner.rsplit_once('*').ok_or("`${` without `*N`")?;
             let count = count.parse().map_err(|_| format!("{count:?} is no number"))?;
             bytes.extend(unescape(inner)?.repeat(count));

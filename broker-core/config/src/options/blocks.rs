@@ -50,6 +50,15 @@ impl Config {
         Ok(())
     }
 
+    /// AUTH-1400: a trusted proxy has a key.
+    pub(super) fn check_proxies(&self) -> Checked {
+        let trusted = self.proxies.iter().flat_map(|proxies| &proxies.trusted);
+        if trusted.clone().any(|proxy| proxy.key.is_empty()) {
+            return fail("proxy trusted key \"\" is invalid");
+        }
+        Ok(())
+    }
+
     /// AUTH-1100: what does not go together with operators.
     pub(super) fn check_operators(&self) -> Checked {
         if !self.in_operator_mode() {

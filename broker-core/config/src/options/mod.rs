@@ -190,8 +190,8 @@ pub struct Config {
     /// listeners that only a load balancer can reach: the header is believed.
     #[config(spec = "CORE-88")]
     pub proxy_protocol: bool,
-    /// Proxies whose word about a connection counts.
-    #[config(with = operator::proxies, refused, kind = "table", spec = "AUTH-1400", reload)]
+    /// Proxies whose word about a connection counts: they sign the nonce (`proxy_required`).
+    #[config(with = operator::proxies, kind = "table", spec = "AUTH-1400", reload)]
     pub proxies: Option<Proxies>,
     /// Do not cache which subscriptions match a subject.
     #[config(alias = ["no_sublist_cache"], option = "NoSublistCache", spec = "CORE section 15")]

@@ -42,8 +42,8 @@ pub struct Authorization {
     /// Ask a service about each connection.
     #[config(with = auth_callout, refused, alias = ["auth_hook"], spec = "AUTH-1300")]
     pub auth_callout: Option<AuthCallout>,
-    /// Accept only connections through a trusted proxy. Not supported yet: `true` is refused.
-    #[config(with = refuse_true, kind = "bool", default_doc = "false", spec = "AUTH-5")]
+    /// Accept the single user and the token only through a proxy of `proxies`; users have the key themselves.
+    #[config(spec = "AUTH-1400", reload)]
     pub proxy_required: bool,
 }
 
@@ -57,7 +57,7 @@ pub struct User {
     /// Password: plain, or bcrypt (`$2a$..`).
     #[config(alias = ["password"], spec = "AUTH-10", reload, secret)]
     pub pass: Secret,
-    /// Public nkey in place of name and password. Not supported yet, therefore refused.
+    /// Public nkey in place of name and password: the client signs a nonce with its seed.
     #[config(with = user_nkey, kind = "nkey", example = "nkey: UAT2BLVT73USGL4K6IQR7HXESHC3CC7MWVLDX7A6N6JUE7WLZD7CS7KG", spec = "AUTH-7", reload)]
     pub nkey: Option<String>,
     /// What the user may do; absent, the block's `default_permissions` apply.
@@ -68,8 +68,8 @@ pub struct User {
     #[config(with = connection_types, kind = "string or array", shape = CONNECTION_TYPES, default_doc = "all",
              alias = ["connection_types", "clients"], spec = "AUTH-18", reload)]
     pub allowed_connection_types: Vec<ConnectionType>,
-    /// Accept the user only through a trusted proxy. Not supported yet: `true` is refused.
-    #[config(with = refuse_true, kind = "bool", default_doc = "false", spec = "AUTH-7")]
+    /// Accept the user only through a proxy of `proxies`.
+    #[config(spec = "AUTH-1400", reload)]
     pub proxy_required: bool,
     /// Where the name stands in the file.
     #[config(skip)]
@@ -136,6 +136,11 @@ impl fmt::Display for ConnectionType {
 }
 
 impl User {
+    /// What names the user: its nkey, else its name.
+    pub fn identity(&self) -> &str {
+        self.nkey.as_deref().unwrap_or(&self.user)
+    }
+
     /// A user with name and password and no restriction.
     pub fn new(name: impl Into<String>, password: impl Into<String>) -> Self {
         Self {
@@ -157,14 +162,13 @@ impl User {
             .map_or(table.position(), |entry| &entry.key_pos)
             .into();
         match nkey {
-            Some(entry) => {
-                if !self.user.is_empty() || !self.pass.is_empty() {
-                    let reason = "Nkey users do not take usernames or passwords";
-                    report.error(&entry.key_pos, &entry.key, reason);
-                } else if self.nkey.is_some() {
-                    report.refused(&entry.key_pos, &entry.key);
-                }
+            Some(entry) if !self.user.is_empty() || !self.pass.is_empty() => {
+                let reason = "Nkey users do not take usernames or passwords";
+                report
+                    .error(&entry.key_pos, &entry.key, reason)
+                    .remedy("keep the nkey, or user and pass");
             }
+            Some(_) => {}
             // A name of the wrong type was reported already.
             None if self.user.is_empty() && name.is_none_or(|entry| entry.node.value.as_str().is_some()) => {
                 report
@@ -218,15 +222,6 @@ pub(super) fn users(field: &Field<'_>, report: &mut Report) -> Option<Option<Vec
         ),
     });
     Some(Some(users.collect()))
-}
-
-/// Reads a flag that is known and whose setting cannot be honoured yet.
-pub(super) fn refuse_true(field: &Field<'_>, report: &mut Report) -> Option<bool> {
-    let set = bool::from_field(field, report)?;
-    if set {
-        report.refused(field.pos, field.key);
-    }
-    Some(set)
 }
 
 fn user_nkey(field: &Field<'_>, report: &mut Report) -> Option<Option<String>> {

@@ -63,6 +63,7 @@ impl Config {
         self.check_operators()?;
         self.check_leafnodes()?;
         self.check_no_auth_user(self.no_auth_user.as_deref().unwrap_or_default())?;
+        self.check_proxies()?;
         self.check_gateway()?;
         self.check_cluster()?;
         self.check_mqtt()?;
@@ -76,10 +77,7 @@ impl Config {
         if name.is_empty() {
             return Ok(());
         }
-        let known = |name: &str| {
-            self.users()
-                .any(|(_, user)| user.user == name || user.nkey.as_deref() == Some(name))
-        };
+        let known = |name: &str| self.users().any(|(_, user)| user.identity() == name);
         if self.users().next().is_none() {
             Err(ConfigError::NoAuthUserWithoutUsers(name.to_owned()))
         } else if known(name) {

@@ -92,8 +92,12 @@ fn a_user_entry_has_a_name() {
             "Nkey users do not take usernames or passwords",
         ),
         (
-            &format!("authorization: {{users: [{{nkey: {nkey}}}]}}"),
-            "key \"nkey\" is not supported yet; refusing to start without it",
+            &format!("authorization: {{users: [{{nkey: {nkey}, pass: p}}]}}"),
+            "Nkey users do not take usernames or passwords",
+        ),
+        (
+            "authorization: {proxy_required: 1}",
+            "interface conversion: interface {} is int64, not bool",
         ),
     ]);
 }
@@ -110,9 +114,59 @@ fn an_empty_list_of_users_is_remarked() {
     );
 }
 
+// AUTH-7, AUTH-9 [TestNkeyUsersConfig, TestNkeyUsersDefaultPermissionsConfig, TestNkeyUsersWithPermsConfig]
+#[test]
+fn nkey_users_have_permissions_like_others() {
+    let config = config(
+        "authorization {
+           default_permissions = { publish = \"foo\" }
+           users = [
+             { nkey: UDKTV7HZVYJFJN64LLMYQBUR6MTNNYCDC3LAZH4VHURW3GZLL3FULBXV }
+             { nkey: UA3C5TBZYK5GJQJRWPMU6NFY5JNAEVQB2V2TUZFZDHFJFUYVKTTUOFKZ
+               permissions = { publish = \"$SYS.>\", subscribe = { deny = [\"foo\", \"bar\"] } } }
+           ]
+         }
+         accounts { A {
+           default_permissions = { publish = \"bar\" }
+           users = [
+             { nkey: UC4YEYJHYKTU4LHROX7UEKEIO5RP5OUWDYXELHWXZOQHZYXHUD44LCRS }
+             { nkey: UDLSDF4UY3YW7JJQCYE6T2D4KFDCH6RGF3R65KHK247G3POJPI27VMQ3, permissions = { subscribe = \"x\" } }
+           ]
+         } }",
+    );
+    let shown: Vec<String> = config
+        .users()
+        .map(|(account, user)| {
+            let permissions = user.permissions.as_ref().expect("permissions");
+            let subjects = |list: &[SubjectRule]| -> String {
+                list.iter()
+                    .map(|rule| rule.subject.as_str())
+                    .collect::<Vec<_>>()
+                    .join(",")
+            };
+            format!(
+                "{account} {} publish {:?} subscribe {:?} deny {:?}",
+                user.identity().get(..3).unwrap_or_default(),
+                permissions.publish.allow.as_deref().map(subjects),
+                permissions.subscribe.allow.as_deref().map(subjects),
+                subjects(&permissions.subscribe.deny),
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "$G UDK publish Some(\"foo\") subscribe None deny \"\"",
+            "$G UA3 publish Some(\"$SYS.>\") subscribe None deny \"foo,bar\"",
+            "A UC4 publish Some(\"bar\") subscribe None deny \"\"",
+            "A UDL publish None subscribe Some(\"x\") deny \"\"",
+        ]
+    );
+}
+
 // AUTH-5: what protects is refused while it cannot be honoured.
 #[test]
-fn callout_and_proxies_are_refused() {
+fn callout_is_refused() {
     check(
         "authorization: {auth_callout: {issuer: x}}",
         expect![[r#"
@@ -121,22 +175,6 @@ fn callout_and_proxies_are_refused() {
             error a:1:16: Authorization callouts require authorized users to be specified
             error a:1:31: Expected callout user to be a valid public account nkey, got "x"
         "#]],
-    );
-    check_errors(&[
-        (
-            "authorization: {proxy_required: true}",
-            "key \"proxy_required\" is not supported yet; refusing to start without it",
-        ),
-        (
-            "authorization: {users: [{user: a, proxy_required: true}]}",
-            "key \"proxy_required\" is not supported yet; refusing to start without it",
-        ),
-    ]);
-    assert!(
-        !config("authorization: {proxy_required: false}")
-            .authorization
-            .unwrap()
-            .proxy_required
     );
 }
 

@@ -126,7 +126,7 @@ fn errors_of_proxies_are_the_references() {
     ]);
     for key in [USER, ACCOUNT] {
         let (_, report) = super::load(&format!("proxies {{ trusted: [{{ public_key: {key} }}] }}"));
-        assert_eq!(report.findings().len(), 1, "{key}: only that proxies are refused");
+        assert!(report.findings().is_empty(), "{key}");
     }
 }
 

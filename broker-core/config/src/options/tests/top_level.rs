@@ -297,7 +297,6 @@ fn keys_that_protect_are_refused_rather_than_ignored() {
     for key in [
         "operator: x",
         "trusted_keys: OA2GBPRREAPGT7W2UDXOROMZP5OHYKMZ7WX6LEZFHTLFJL2N7LLRJHQ6",
-        "proxies {}",
         "resolver: MEM",
     ] {
         let (config, report) = load(key);
