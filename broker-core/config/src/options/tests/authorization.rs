@@ -37,7 +37,7 @@ fn one_user_one_token_or_many_users() {
     );
 }
 
-// AUTH-6 [TestAccountParseConfigDuplicateUsers]
+// AUTH-6 [TestAccountParseConfigDuplicateUsers, TestAuthorizationAndAccountsMisconfigurations]
 #[test]
 fn names_of_users_are_unique_over_the_whole_file() {
     check_errors(&[
@@ -52,6 +52,21 @@ fn names_of_users_are_unique_over_the_whole_file() {
         (
             "authorization: {users: [{user: a, pass: x}]}; accounts: {A: {users: [{user: a, pass: x}]}}",
             "Duplicate user \"a\" detected",
+        ),
+    ]);
+    let nkey = "UC6NLCN7AS34YOJVCYD4PJ3QB7QGLYG5B5IMBT25VW5K4TNUJODM7BOX";
+    let users = format!("users: [{{nkey: {nkey}}}]");
+    let duplicate = format!("Duplicate nkey \"{nkey}\" detected");
+    let accounts = format!("accounts: {{A: {{{users}}}}}");
+    check_errors(&[
+        (&format!("authorization: {{{users}}}; {accounts}"), &duplicate),
+        (
+            &format!("authorization: {{user: x, pass: y}}; {accounts}"),
+            "Can not have a single user/pass and accounts",
+        ),
+        (
+            &format!("authorization: {{token: x}}; {accounts}"),
+            "Can not have a token and accounts",
         ),
     ]);
 }
@@ -207,7 +222,7 @@ fn the_timeout_is_seconds_or_a_duration() {
     );
 }
 
-// AUTH-18
+// AUTH-18 [TestUserUnknownAllowedConnectionType]
 #[test]
 fn connection_types_are_known_by_name() {
     let config = config("authorization: {users: [{user: a, clients: [standard, MQTT_WS]}]}");
@@ -220,6 +235,12 @@ fn connection_types_are_known_by_name() {
         (
             "authorization: {users: [{user: a, connection_types: [foo, STANDARD, bar]}]}",
             "invalid connection types [\"FOO\" \"BAR\"]",
+        ),
+        (
+            "authorization: {users: [
+               {nkey: UC6NLCN7AS34YOJVCYD4PJ3QB7QGLYG5B5IMBT25VW5K4TNUJODM7BOX, clients: [STANDARD, someNewType]}
+             ]}",
+            "invalid connection types [\"SOMENEWTYPE\"]",
         ),
         (
             "authorization: {users: [{user: a, connection_types: true}]}",
@@ -398,7 +419,7 @@ fn default_permissions_fill_in_for_users_without_their_own() {
     }
 }
 
-// CORE section 15, AUTH-8
+// CORE section 15, AUTH-8, AUTH-500 [TestAccountSimpleConfig, TestAccountGlobalDefault, TestAccountFromOptions]
 #[test]
 fn accounts_are_names_or_maps() {
     let names = |text: &str| -> Vec<String> {
@@ -436,6 +457,41 @@ fn accounts_are_names_or_maps() {
             "Expected account limits to be a map/struct, got x",
         ),
     ]);
+}
+
+// AUTH-8, AUTH-500 [TestAccountUsersLoadedProperly, TestAccountParseConfig, TestMixedClientConfig]
+#[test]
+fn users_and_nkeys_of_all_blocks_are_known_with_their_accounts() {
+    let config = config(
+        "authorization { users [
+           {user: ivan, password: bar}
+           {nkey: UC6NLCN7AS34YOJVCYD4PJ3QB7QGLYG5B5IMBT25VW5K4TNUJODM7BOX}
+         ] }
+         accounts {
+           synadia { users [
+             {user: derek, password: foo}
+             {nkey: UBAAQWTW6CG2G6ANGNKB5U2B7HRWHSGMZEZX3AQSAJOQDAUGJD46LD2E}
+           ] }
+           nats.io {
+             msg_trace: {dest: my.trace.dest, sampling: 50%}
+             users [ {user: alice, password: foo} ]
+           }
+         }",
+    );
+    let users: Vec<_> = config
+        .users()
+        .map(|(account, user)| (account, user.identity().get(..4).unwrap_or_default()))
+        .collect();
+    let expected = [
+        ("$G", "ivan"),
+        ("$G", "UC6N"),
+        ("synadia", "dere"),
+        ("synadia", "UBAA"),
+        ("nats.io", "alic"),
+    ];
+    assert_eq!(users, expected);
+    let trace = config.accounts[1].msg_trace.as_ref().expect("a trace");
+    assert_eq!((trace.dest.as_str(), trace.sampling), ("my.trace.dest", Some(50)));
 }
 
 // CORE-119: within accounts, a map that is only a variable is no account.

@@ -384,6 +384,17 @@ fn no_auth_user_must_exist() {
         text_of("no_auth_user: amy; accounts { A { users: [{user: amy, pass: x}] } }"),
         Ok(())
     );
+    let keyed = |name: &str| {
+        let nkey = "UBAAQWTW6CG2G6ANGNKB5U2B7HRWHSGMZEZX3AQSAJOQDAUGJD46LD2E";
+        text_of(&format!(
+            "no_auth_user: {name}; authorization {{ users: [{{nkey: {nkey}}}] }}"
+        ))
+    };
+    assert_eq!(
+        keyed("UBAAQWTW6CG2G6ANGNKB5U2B7HRWHSGMZEZX3AQSAJOQDAUGJD46LD2E"),
+        Ok(())
+    );
+    assert!(keyed("UBAAQWTW6CG2G6ANGNKB5U2B7HRWHSGMZEZX3AQSAJOQDAUGJD46LD2F").is_err());
 }
 
 // CORE-124
