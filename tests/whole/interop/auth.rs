@@ -1,5 +1,7 @@
 //! Every way to log in and every permission, as real clients know them: async-nats, and nats.go in the `nats` CLI.
 
+#![allow(clippy::disallowed_methods, reason = "the CLI reads seeds from files")]
+
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
