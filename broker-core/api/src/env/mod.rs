@@ -13,6 +13,7 @@ mod memory_disk;
 mod network;
 mod random;
 mod system;
+mod usage;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub use memory_disk::MemoryDisk;
 pub use network::{Acceptor, ByteStream, Incoming, Network, Socket, readable, writable};
 pub use random::{Random, Rng, SeededRandom, SystemRandom};
 pub use system::Shards;
+pub use usage::{Usage, UsageMeter};
 
 use crate::shard::Shard;
 
