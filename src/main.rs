@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use dunlin::{NATS_LEVEL, VERSION};
 use dunlin_api::config::Severity;
 use dunlin_api::{Logger, Registry, SystemDisk};
-use dunlin_process::cli::{self, Command, ConfigCommand, Flags};
+use dunlin_process::cli::{self, Command, Flags};
 use dunlin_process::log::Log;
 use dunlin_process::terminal::Terminal;
 use dunlin_process::{Program, configuration, panics, plugins};
@@ -37,7 +37,7 @@ fn obey(command: Command, arguments: &[String], terminal: Terminal) -> ExitCode 
         Command::HelpTls => terminal.say(&cli::tls_help()),
         Command::Completions(shell) => terminal.say(&shell.completions()),
         Command::Man => terminal.say(&cli::manual(VERSION, NATS_LEVEL)),
-        Command::Config(ConfigCommand::Check { file }) => configuration::check(&file, terminal),
+        Command::Config(command) => configuration::obey(command, terminal),
         Command::Plugins => match registry() {
             Ok(registry) => terminal.say(&plugins::list(&registry)),
             Err(error) => terminal.refuse(&error),

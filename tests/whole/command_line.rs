@@ -165,8 +165,16 @@ invocations! {
     cluster_without_a_password: All "" ["--cluster", "nats://a@127.0.0.1:1"];
     routes_without_a_cluster: All "" ["--routes", "nats://127.0.0.1:1"];
     routes_with_a_cluster_switched_off: All "cluster { port: -1 }" ["-c", "x.conf", "--cluster=", "--routes", "nats://h:1"];
+    // CORE-130
+    tls_without_a_certificate: All "" ["--tls"];
+    tls_verified_without_a_certificate: All "" ["--tlsverify=false"];
+    tls_without_a_key: All "" ["--tlscert", "x.conf"];
     // CORE-81 [TestNoDeadlockOnStartFailure]
     address_of_another_machine: Fatal "" ["-T=false", "-a", "203.0.113.7"];
+    // CORE-144 [TestClientAdvertiseErrorOnStartup]
+    advertised_address_with_too_many_colons: Fatal "client_advertise: 'a:::1'" ["-T=false", "-a", "127.0.0.1", "-p", "-1", "-c", "x.conf"];
+    advertised_port_that_is_none: Fatal "" ["-T=false", "-a", "127.0.0.1", "-p", "-1", "--client_advertise", "a:b"];
+    // CORE-81
     pid_file_nowhere: Fatal "" ["-T=false", "-a", "127.0.0.1", "-p", "-1", "-P", "no/x"];
 }
 

@@ -7,7 +7,8 @@
 )]
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -41,10 +42,16 @@ impl Broker {
     }
 
     fn launch(config: &str) -> Self {
+        Self::launch_with(config, &[], &[])
+    }
+
+    fn launch_with(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("server.conf"), config).unwrap();
         let mut child = Command::new(program())
             .args(["-a", "127.0.0.1", "-p", "-1", "-T=false", "-c", "server.conf"])
+            .args(arguments)
+            .envs(variables.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -250,8 +257,6 @@ fn what_cannot_be_obeyed_is_told_in_one_line() {
         1,
         "dunlin: invalid signal parameters: [x]\n",
     );
-    let tls = "dunlin: flag --tls: TLS is not available in this version of Dunlin\n";
-    check_refused("", &["--tls"], 1, tls);
 }
 
 // CORE-124, CORE-127, CORE-129. The first column of the first line is 0, as in the reference.
@@ -274,6 +279,43 @@ fn a_configuration_is_checked_without_being_run() {
         1,
         payload,
     );
+}
+
+#[test]
+fn a_configuration_is_checked_converted_and_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "port: 4333 # of the clients\nmax_payload: 9mb, max_pending: 1mb\n";
+    std::fs::write(folder.path().join("x.conf"), text).unwrap();
+    let config = |arguments: &[&str]| run(folder.path(), &[&["config"], arguments].concat());
+    let (code, toml, remarks) = config(&["convert", "x.conf"]);
+    assert_eq!((code, remarks.as_str()), (Some(0), ""));
+    assert!(
+        toml.contains("port = 4333") && toml.contains("# of the clients"),
+        "{toml}"
+    );
+    std::fs::write(folder.path().join("x.toml"), &toml).unwrap();
+    let (_, back, _) = config(&["convert", "x.toml", "nats.conf"]);
+    assert!(back.contains("port: 4333"), "{back}");
+    // What `-t` leaves to the start.
+    for file in ["x.conf", "x.toml"] {
+        let payload = "max_payload (9437184) cannot be higher than max_pending (1048576)\n";
+        assert_eq!(
+            config(&["check", file]),
+            (Some(1), String::new(), payload.to_owned())
+        );
+    }
+    let (code, explained, _) = config(&["explain", "cluster.pool_size"]);
+    assert!(
+        code == Some(0) && explained.starts_with("cluster.pool_size: integer\n"),
+        "{explained}"
+    );
+    let unknown = config(&["explain", "max_paylod"]);
+    let text = "dunlin: unknown key \"max_paylod\"; did you mean \"max_payload\"?\n";
+    assert_eq!(unknown, (Some(1), String::new(), text.to_owned()));
+    let (_, keys, _) = config(&["explain"]);
+    assert!(keys.lines().any(|line| line.starts_with("log_format ")), "{keys}");
+    let (_, schema, _) = config(&["schema"]);
+    assert!(serde_json::from_str::<serde_json::Value>(&schema).is_ok());
 }
 
 // CORE-81 [TestNoDeadlockOnStartFailure]
@@ -407,6 +449,99 @@ fn old_log_files_are_kept_up_to_the_configured_number() {
     assert_eq!(log_files("logfile_size_limit: 100, logfile_max_num: 1"), 1);
     assert_eq!(log_files("log_size_limit: 100, log_max_num: 5"), 5);
     assert_eq!(log_files("log_max_num: 5"), 1);
+}
+
+/// What the service manager hears next.
+fn heard(manager: &UnixDatagram) -> String {
+    let mut buffer = [0; 200];
+    let length = manager.recv(&mut buffer).unwrap();
+    String::from_utf8(buffer[..length].to_vec()).unwrap()
+}
+
+// sd_notify(3): `Type=notify` with `WatchdogSec=`.
+#[test]
+fn the_service_manager_hears_when_the_broker_is_ready_alive_and_about_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let variables = [
+        ("NOTIFY_SOCKET", socket.to_str().unwrap()),
+        ("WATCHDOG_USEC", "20000"),
+    ];
+    let broker = Broker::launch_with("", &[], &variables);
+    // The watchdog may come first.
+    let mut words = [heard(&manager), String::new()];
+    while words[1].is_empty() {
+        words[1] = Some(heard(&manager))
+            .filter(|word| *word != words[0])
+            .unwrap_or_default();
+    }
+    words.sort_unstable();
+    assert_eq!(words, ["READY=1\nSTATUS=Ready", "WATCHDOG=1"]);
+    broker.signal("quit");
+    while heard(&manager) != "STOPPING=1\nSTATUS=Stopping" {}
+    assert_eq!(broker.end().0, Some(0));
+}
+
+// Dunlin's own: a log for programs, each line an object.
+#[test]
+fn a_json_log_has_an_object_a_line() {
+    let mut broker = Broker::launch_with("log_format: json", &["-T=true"], &[]);
+    broker.until("Server is ready");
+    broker.signal("quit");
+    let (code, lines, _) = broker.end();
+    // What reading the configuration found was said before there was a log.
+    let objects: Vec<serde_json::Value> = lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(code == Some(0) && objects.len() > 8, "{lines:?}");
+    for object in &objects {
+        assert!(
+            object["time"].is_string() && object["pid"].is_number(),
+            "{object}"
+        );
+        assert_eq!(object["level"], "info");
+    }
+    assert_eq!(objects.last().unwrap()["message"], "Server Exiting..");
+}
+
+// CORE-140: the messages of a whole life, with the name that the program was started by.
+#[test]
+fn a_broker_logs_to_a_syslog_elsewhere() {
+    let daemon = UdpSocket::bind("127.0.0.1:0").unwrap();
+    daemon.set_read_timeout(Some(PATIENCE)).unwrap();
+    let config = format!("remote_syslog: 'udp://{}'", daemon.local_addr().unwrap());
+    let broker = Broker::launch_with(&config, &[], &[]);
+    let mark = format!(
+        " {}[{}]: ",
+        program().file_name().unwrap().display(),
+        broker.pid()
+    );
+    let next = || {
+        let mut buffer = [0; 2000];
+        let length = daemon.recv(&mut buffer).unwrap();
+        let message = String::from_utf8(buffer[..length].to_vec()).unwrap();
+        let (header, text) = message.split_once(&mark).unwrap_or_else(|| panic!("{message}"));
+        assert!(header.starts_with('<'), "{message}");
+        text.to_owned()
+    };
+    assert_eq!(next(), "Starting dunlin\n");
+    while next() != "Server is ready\n" {}
+    broker.signal("quit");
+    while next() != "Server Exiting..\n" {}
+    let (code, lines, _) = broker.end();
+    assert_eq!((code, lines), (Some(0), Vec::new()), "nothing on standard error");
+}
+
+// CORE-140
+#[test]
+fn a_syslog_that_cannot_be_is_told_at_once() {
+    let network = "dunlin: error invalid network type: \"foo\"\n";
+    check_refused("", &["-p", "-1", "-r", "foo://x:1"], 1, network);
+    let away = "dunlin: error connecting to syslog: \"dial unix /nonexistent/x: connect: no such file or directory\"\n";
+    check_refused("", &["-p", "-1", "-r", "unix:///nonexistent/x"], 1, away);
 }
 
 // CORE-83

@@ -1,10 +1,15 @@
 //! The configuration that the process is asked to use, read from the machine.
 
+use std::path::Path;
 use std::process::ExitCode;
 
-use dunlin_config::{Config, LoadError, Loaded, Report};
+use dunlin_config::{
+    Config, ConfigSection, Format, KeyStatus, LoadError, Loaded, Report, Source, convert, explain,
+    json_schema,
+};
 
 use crate::ProcessSource;
+use crate::cli::ConfigCommand;
 use crate::terminal::Terminal;
 
 /// What `file` says, or the defaults without one.
@@ -38,4 +43,75 @@ pub fn check(file: &str, terminal: Terminal) -> ExitCode {
         Ok(loaded) => terminal.refuse_configuration(&LoadError::Invalid(loaded.report)),
         Err(error) => terminal.refuse_configuration(&error),
     }
+}
+
+/// `dunlin config ..`.
+pub fn obey(command: ConfigCommand, terminal: Terminal) -> ExitCode {
+    match command {
+        ConfigCommand::Check { file } => check_all(&file, terminal),
+        ConfigCommand::Convert { file, to } => show_converted(&file, to, terminal),
+        ConfigCommand::Explain { key: None } => terminal.say(&keys()),
+        ConfigCommand::Explain { key: Some(key) } => match explain(&key) {
+            Ok(explanation) => terminal.say(&explanation.to_string()),
+            Err(error) => terminal.refuse(&error),
+        },
+        ConfigCommand::Schema => terminal.say(&json_schema()),
+    }
+}
+
+/// All that is wrong, each with its remedy. Fails where `-t` or a start would.
+fn check_all(file: &str, terminal: Terminal) -> ExitCode {
+    let report = dunlin_config::check(file, &ProcessSource);
+    for finding in report.findings() {
+        terminal.complain_of(finding);
+    }
+    match report.passes_check() {
+        true => terminal.say(&format!("{file} is valid\n")),
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn show_converted(file: &str, to: Option<Format>, terminal: Terminal) -> ExitCode {
+    let content = match ProcessSource.read(Path::new(file)) {
+        Ok(content) => content,
+        Err(error) => {
+            let reason = dunlin_api::system_error::failed("open", Path::new(file), &error);
+            return terminal.refuse(&reason);
+        }
+    };
+    let from = Format::of(file);
+    let to = to.unwrap_or(match from {
+        Format::NatsConf => Format::Toml,
+        Format::Toml => Format::NatsConf,
+    });
+    match convert(&content, file, from, to, &ProcessSource) {
+        Ok(converted) => {
+            for finding in converted.report.findings() {
+                terminal.complain_of(finding);
+            }
+            terminal.say(&converted.text)
+        }
+        Err(error) => {
+            let code = terminal.refuse(&error);
+            if let Some(remedy) = &error.remedy {
+                terminal.complain(&format_args!("  {remedy}"));
+            }
+            code
+        }
+    }
+}
+
+/// The keys of the top level that this version knows, one a line with the beginning of what it means.
+fn keys() -> String {
+    let keys = Config::keys().iter().filter(|key| !key.doc.is_empty());
+    keys.map(|key| {
+        let meaning = key.doc.lines().next().unwrap_or_default();
+        let yet = match key.status {
+            KeyStatus::Active => "",
+            KeyStatus::Inert => " (no effect yet)",
+            KeyStatus::Refused => " (refused)",
+        };
+        format!("{:<26} {meaning}{yet}\n", key.name)
+    })
+    .collect()
 }

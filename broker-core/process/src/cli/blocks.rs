@@ -1,15 +1,48 @@
-//! What flags do to the blocks of other features: clustering, JetStream, monitoring (CORE-130).
+//! What flags do to the blocks of the configuration: TLS, clustering, JetStream, monitoring (CORE-130).
 
-use dunlin_config::{ClusterOptions, Config, ConfigSection, JetStreamOptions, PeerLogin, ServerUrl};
+use dunlin_config::{
+    ClusterOptions, Config, ConfigSection, JetStreamOptions, PeerLogin, ServerUrl, TlsOptions,
+};
 
 use super::{CliError, Flags};
 
 impl Flags {
     /// Sets what the flags say over what the file says of these blocks.
     pub(super) fn apply_blocks(&self, config: &mut Config) -> Result<(), CliError> {
+        self.apply_tls(config)?;
         self.apply_ports(config);
         self.apply_jetstream(config);
         self.apply_cluster(config)
+    }
+
+    /// Any flag of TLS rebuilds what the file says of certificates and ciphers; the rest of its block stays.
+    fn apply_tls(&self, config: &mut Config) -> Result<(), CliError> {
+        if self.tls == Some(false) {
+            config.tls = None;
+            return Ok(());
+        }
+        let files = [&self.tlscert, &self.tlskey, &self.tlscacert];
+        if self.tls.or(self.tlsverify).is_none() && files.iter().all(|file| file.is_none()) {
+            return Ok(());
+        }
+        let [cert_file, key_file, ca_file] = files.map(|file| file.clone().filter(|file| !file.is_empty()));
+        let cert_file = Some(cert_file.ok_or(CliError::NoCertificate)?);
+        let key_file = Some(key_file.ok_or(CliError::NoPrivateKey)?);
+        let defaults = TlsOptions::defaults();
+        let file = config.tls.take().unwrap_or_else(|| defaults.clone());
+        config.tls = Some(TlsOptions {
+            cert_file,
+            key_file,
+            ca_file,
+            verify: self.tlsverify == Some(true),
+            certs: defaults.certs,
+            cipher_suites: defaults.cipher_suites,
+            curve_preferences: defaults.curve_preferences,
+            min_version: defaults.min_version,
+            insecure: defaults.insecure,
+            ..file
+        });
+        Ok(())
     }
 
     fn apply_ports(&self, config: &mut Config) {

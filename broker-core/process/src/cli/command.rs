@@ -2,17 +2,33 @@
 //!
 //! `version` and `help` are the reference's; what follows them is not looked at, as there. The others are Dunlin's own.
 
+use dunlin_config::Format;
+
 use super::definition::WORDS;
 use super::{CliError, Command, Shell};
 
 /// What is to be done with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigCommand {
-    /// Check a file, as `-t` does.
+    /// Say everything that is wrong with a file, also what `-t` leaves to the start.
     Check {
         /// Its path.
         file: String,
     },
+    /// Show a file in another syntax.
+    Convert {
+        /// Its path.
+        file: String,
+        /// The syntax; absent, the one that the file does not have.
+        to: Option<Format>,
+    },
+    /// Say what a key means.
+    Explain {
+        /// The key, with the keys of its blocks in front, between dots; absent, the keys of the top level are listed.
+        key: Option<String>,
+    },
+    /// Show the JSON schema of the configuration, for editors.
+    Schema,
 }
 
 /// The command of a word and what follows it.
@@ -43,6 +59,20 @@ fn config(arguments: &[&str]) -> Option<ConfigCommand> {
         ["check", file] => ConfigCommand::Check {
             file: (*file).to_owned(),
         },
+        ["convert", file, to @ ..] => ConfigCommand::Convert {
+            file: (*file).to_owned(),
+            to: match to {
+                [] => None,
+                ["toml"] => Some(Format::Toml),
+                ["nats.conf"] => Some(Format::NatsConf),
+                _ => return None,
+            },
+        },
+        ["explain"] => ConfigCommand::Explain { key: None },
+        ["explain", key] => ConfigCommand::Explain {
+            key: Some((*key).to_owned()),
+        },
+        ["schema"] => ConfigCommand::Schema,
         _ => return None,
     })
 }

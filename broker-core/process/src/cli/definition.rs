@@ -90,13 +90,34 @@ pub(super) struct Word {
     pub(super) proposes: Proposes,
 }
 
+/// What may follow `config`.
+const CONFIG: Proposes = Proposes::Words(&["check", "convert", "explain", "schema"]);
+
 /// The commands.
 pub(super) const WORDS: &[Word] = &[
     Word {
         name: "config",
         arguments: "check <file>",
-        help: "Check a configuration file, as -t -c <file> does",
-        proposes: Proposes::Words(&["check"]),
+        help: "Say what is wrong with a configuration, also what -t leaves to the start",
+        proposes: CONFIG,
+    },
+    Word {
+        name: "config",
+        arguments: "convert <file> [toml|nats.conf]",
+        help: "Show a configuration in the other syntax, comments included",
+        proposes: CONFIG,
+    },
+    Word {
+        name: "config",
+        arguments: "explain [<key>]",
+        help: "Say what a key of the configuration means, or list the keys",
+        proposes: CONFIG,
+    },
+    Word {
+        name: "config",
+        arguments: "schema",
+        help: "Show the JSON schema of the configuration, for editors",
+        proposes: CONFIG,
     },
     Word {
         name: "plugins",

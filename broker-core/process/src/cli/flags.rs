@@ -105,9 +105,6 @@ impl Flags {
 
     /// What keeps a broker from running with these flags.
     pub(super) fn check(&self) -> Result<(), CliError> {
-        if let Some(flag) = self.asks_for_tls() {
-            return Err(CliError::NotAvailable { flag, feature: "TLS" });
-        }
         if let Some(name) = &self.log_format
             && LogFormat::named(name).is_none()
         {
@@ -125,23 +122,6 @@ impl Flags {
             }
         }
         Ok(())
-    }
-
-    /// The first flag that asks for TLS, if `--tls=false` does not switch it off.
-    fn asks_for_tls(&self) -> Option<&'static str> {
-        if self.tls == Some(false) {
-            return None;
-        }
-        let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
-        [
-            ("tls", self.tls.is_some()),
-            ("tlsverify", self.tlsverify == Some(true)),
-            ("tlscert", given(&self.tlscert)),
-            ("tlskey", given(&self.tlskey)),
-            ("tlscacert", given(&self.tlscacert)),
-        ]
-        .into_iter()
-        .find_map(|(flag, asks)| asks.then_some(flag))
     }
 }
 

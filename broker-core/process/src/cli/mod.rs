@@ -104,14 +104,12 @@ pub enum CliError {
     /// `-t` without `-c`.
     #[error("must specify [-c, --config] option to check configuration file syntax")]
     NothingToTest,
-    /// A flag whose feature this version does not have.
-    #[error("flag --{flag}: {feature} is not available in this version of Dunlin")]
-    NotAvailable {
-        /// The flag.
-        flag: &'static str,
-        /// What it would switch on.
-        feature: &'static str,
-    },
+    /// A flag of TLS without `--tlscert`.
+    #[error("TLS Server certificate must be present and valid")]
+    NoCertificate,
+    /// A flag of TLS without `--tlskey`.
+    #[error("TLS Server private key must be present and valid")]
+    NoPrivateKey,
     /// A port that no listener can have; the reference fails once it listens.
     #[error("flag --{flag}: {port} is not a port: 1 to 65535, -1 for any free one, or 0 for the default")]
     NoPort {

@@ -1,6 +1,6 @@
 //! Tests of the command line as a whole.
 
-use dunlin_config::{Config, LogFormat, MapSource, Secret, ServerUrl};
+use dunlin_config::{Config, Format, LogFormat, MapSource, Secret, ServerUrl, TlsVersion};
 
 use super::*;
 use crate::Program;
@@ -192,18 +192,38 @@ fn a_signal_has_a_name_and_perhaps_a_target() {
     );
 }
 
-// CORE-130: TLS that is asked for and not there must not be forgotten.
+// CORE-128, CORE-130 [TestConfigureOptions]
 #[test]
-fn tls_is_refused_unless_it_is_switched_off() {
-    for line in ["--tls", "-tlscert x", "-tlsverify", "-tlscacert=x"] {
-        assert!(
-            matches!(parsed(line), Err(CliError::NotAvailable { .. })),
-            "{line}"
-        );
+fn a_flag_of_tls_rebuilds_tls_and_false_switches_it_off() {
+    let file = "tls { cert_file: a, key_file: b, verify: true, min_version: '1.3', timeout: 7 }";
+    let tls = |line: &str| applied(file, line).unwrap().tls;
+    let rebuilt = tls("--tlscert c --tlskey d --tlscacert e").unwrap();
+    let files = [&rebuilt.cert_file, &rebuilt.key_file, &rebuilt.ca_file];
+    assert_eq!(
+        files.map(|file| file.as_deref()),
+        [Some("c"), Some("d"), Some("e")]
+    );
+    assert_eq!((rebuilt.verify, rebuilt.min_version), (false, TlsVersion::V1_2));
+    assert_eq!(
+        rebuilt.timeout,
+        tls("").unwrap().timeout,
+        "no part of the certificates"
+    );
+    assert!(tls("--tlsverify --tlscert c --tlskey d").unwrap().verify);
+    assert_eq!(tls("--tls=false"), None);
+    assert_eq!(tls("--tls=false --tlscert c"), None);
+    for line in [
+        "--tls",
+        "--tlsverify",
+        "--tlsverify=false",
+        "--tlskey d",
+        "--tlscert=",
+    ] {
+        let text = "TLS Server certificate must be present and valid";
+        assert_eq!(applied("", line).unwrap_err().to_string(), text, "{line}");
     }
-    for line in ["--tls=false", "-tlscert x --tls=false", "-tlsverify=false"] {
-        assert!(matches!(parsed(line), Ok(Command::Run(_))), "{line}");
-    }
+    let text = "TLS Server private key must be present and valid";
+    assert_eq!(applied("", "--tls --tlscert c").unwrap_err().to_string(), text);
 }
 
 // CORE-128
@@ -314,13 +334,36 @@ fn commands_take_their_arguments_and_no_others() {
             "config check x.conf",
             config(ConfigCommand::Check { file: file() }),
         ),
+        (
+            "config convert x.conf toml",
+            config(ConfigCommand::Convert {
+                file: file(),
+                to: Some(Format::Toml),
+            }),
+        ),
+        (
+            "config convert x.conf",
+            config(ConfigCommand::Convert {
+                file: file(),
+                to: None,
+            }),
+        ),
+        ("config explain", config(ConfigCommand::Explain { key: None })),
+        (
+            "config explain port",
+            config(ConfigCommand::Explain {
+                key: Some("port".to_owned()),
+            }),
+        ),
+        ("config schema", config(ConfigCommand::Schema)),
     ] {
         assert_eq!(parsed(line), command, "{line}");
     }
     check_error("completions", "usage: completions <bash|zsh|fish>", false);
     check_error("completions tcsh", "usage: completions <bash|zsh|fish>", false);
     check_error("man 1", "usage: man", false);
-    let usage = "usage: config check <file>";
+    let usage = "usage: config check <file>, or config convert <file> [toml|nats.conf], or config explain [<key>], or config \
+                 schema";
     for line in [
         "config",
         "config check",
