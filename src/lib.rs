@@ -18,7 +18,7 @@ use dunlin_builtin::{Assembly, AssemblyError, Named};
 use dunlin_net::{Serving, serve};
 use dunlin_router::{Router, Totals};
 
-pub use dunlin_router::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
+pub use dunlin_router::{ClientError, ClosedConnection, ConnectionRecord, SubscriptionRecord};
 
 /// How long sessions may take to end when the broker stops, before they are dropped.
 const SESSION_GRACE: Duration = Duration::from_secs(1);
@@ -133,6 +133,22 @@ impl Server {
     /// Numbers of the whole broker.
     pub fn totals(&self) -> Totals {
         self.router.totals()
+    }
+
+    /// Closes one client with reason `Kicked` (CORE-86).
+    ///
+    /// # Errors
+    /// No connection has that id.
+    pub fn kick(&self, id: u64) -> Result<(), ClientError> {
+        self.router.kick(id)
+    }
+
+    /// Tells one client that this server is about to go, so that it connects elsewhere (CORE-86).
+    ///
+    /// # Errors
+    /// No connection has that id, or it cannot be told.
+    pub fn announce_lame_duck_to(&self, id: u64) -> Result<(), ClientError> {
+        self.router.announce_lame_duck_to(id)
     }
 
     /// Every open connection, logged in or not, in no order.

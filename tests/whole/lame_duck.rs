@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::Network as _;
+use dunlin_api::{CloseReason, Network as _};
 use dunlin_net::sim::SimWorld;
 use tokio::time::Instant;
 
@@ -164,5 +164,34 @@ fn a_lame_duck_tells_the_limit_of_the_account() {
             info = client.expect("\"ldm\":true") => assert!(info.contains("\"max_payload\":16,"), "{info}"),
         }
         broker.server.stop().await;
+    });
+}
+
+// CORE-49, CORE-86
+#[test]
+fn one_client_can_be_told_or_closed() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), CONFIG).await;
+        let mut new = client(&world, &broker, 1).await;
+        let mut old = client(&world, &broker, 0).await;
+        let mut ids: Vec<_> = broker.server.connections().iter().map(|open| open.id).collect();
+        ids.sort_unstable();
+        assert_eq!(broker.server.announce_lame_duck_to(ids[0]), Ok(()));
+        new.expect("\"ldm\":true").await;
+        let text = "client does not support Lame Duck Mode or is not ready to receive the notification";
+        let refused = broker.server.announce_lame_duck_to(ids[1]).unwrap_err();
+        assert_eq!(refused.to_string(), text);
+        let unknown = broker.server.announce_lame_duck_to(999).unwrap_err();
+        assert_eq!(unknown.to_string(), "no such client id");
+        assert_eq!(broker.server.kick(999), Err(unknown));
+        broker.server.kick(ids[1]).unwrap();
+        old.expect_end().await;
+        while broker.server.connections().len() > 1 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let closed = broker.server.closed_connections();
+        assert_eq!(closed[0].record.end.unwrap().1, CloseReason::Kicked);
+        new.sync().await;
     });
 }

@@ -144,7 +144,9 @@ struct Internal(&'static str);
 impl SessionControl for Internal {
     fn close(&self, _: CloseReason) {}
 
-    fn announce_lame_duck(&self) {}
+    fn announce_lame_duck(&self) -> bool {
+        false
+    }
 
     fn status(&self) -> ConnectionStatus {
         ConnectionStatus {

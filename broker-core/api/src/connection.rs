@@ -23,8 +23,9 @@ pub trait SessionControl: Send + Sync + 'static {
     /// Ends the connection with `reason`; the first reason wins (CORE-50).
     fn close(&self, reason: CloseReason);
 
-    /// Tells the client that this server is about to go (CORE-84).
-    fn announce_lame_duck(&self);
+    /// Tells the client that this server is about to go (CORE-84). False when its protocol has no word for it, or the
+    /// client is not ready to hear it.
+    fn announce_lame_duck(&self) -> bool;
 
     /// Tells the client that a change of its permissions has ended a subscription (AUTH-215). A protocol without a
     /// word for it says nothing.

@@ -111,7 +111,9 @@ mod tests {
             *self.0.lock() = Some(reason);
         }
 
-        fn announce_lame_duck(&self) {}
+        fn announce_lame_duck(&self) -> bool {
+            false
+        }
 
         fn status(&self) -> ConnectionStatus {
             ConnectionStatus::default()

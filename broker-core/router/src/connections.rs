@@ -62,6 +62,17 @@ pub struct SubscriptionRecord {
     pub max: u64,
 }
 
+/// Why one client was not kicked or told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// No open connection has that id.
+    #[error("no such client id")]
+    Unknown,
+    /// Its protocol has no word for the lame duck, or its first PONG has not been sent (CORE-16).
+    #[error("client does not support Lame Duck Mode or is not ready to receive the notification")]
+    NotReady,
+}
+
 /// A connection that has closed.
 #[derive(Clone, Debug)]
 pub struct ClosedConnection {
@@ -168,6 +179,13 @@ impl Connections {
     /// The registered connection of that id.
     pub(crate) fn find(&self, id: u64) -> Option<Arc<Entry>> {
         self.live.lock().get(&id).cloned()
+    }
+
+    /// The way to one registered connection.
+    pub(crate) fn control(&self, id: u64) -> Result<Arc<dyn SessionControl>, ClientError> {
+        let entry = self.find(id).ok_or(ClientError::Unknown)?;
+        let control = entry.state.lock().control.clone();
+        control.ok_or(ClientError::Unknown)
     }
 
     /// The ways to all registered connections, in no order.

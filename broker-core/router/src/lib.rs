@@ -20,6 +20,6 @@ mod router;
 mod session;
 mod sids;
 
-pub use connections::{ClosedConnection, ConnectionRecord, SubscriptionRecord};
+pub use connections::{ClientError, ClosedConnection, ConnectionRecord, SubscriptionRecord};
 pub use member::Traffic;
 pub use router::{Router, Totals};

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::account::{Account, AccountLimits};
 use crate::cache::RouteCache;
-use crate::connections::{ClosedConnection, ConnectionRecord, Connections};
+use crate::connections::{ClientError, ClosedConnection, ConnectionRecord, Connections};
 use crate::deliver::Origin;
 use crate::member::{Member, Traffic, TrafficCells};
 use crate::permissions::Rules;
@@ -128,6 +128,24 @@ impl Router {
     /// The ways to all connections, by id, in no order: for a lame duck, which closes them one by one.
     pub fn controls(&self) -> Vec<(u64, Arc<dyn SessionControl>)> {
         self.connections.controls()
+    }
+
+    /// Closes one client with reason `Kicked` (CORE-86).
+    ///
+    /// # Errors
+    /// No connection has that id.
+    pub fn kick(&self, id: u64) -> Result<(), ClientError> {
+        self.connections.control(id)?.close(CloseReason::Kicked);
+        Ok(())
+    }
+
+    /// Tells one client that this server is about to go, so that it connects elsewhere (CORE-86).
+    ///
+    /// # Errors
+    /// No connection has that id, or it cannot be told.
+    pub fn announce_lame_duck_to(&self, id: u64) -> Result<(), ClientError> {
+        let is_told = self.connections.control(id)?.announce_lame_duck();
+        is_told.then_some(()).ok_or(ClientError::NotReady)
     }
 
     /// Every open connection, logged in or not, in no order. Visits each.

@@ -92,15 +92,17 @@ impl SessionControl for Control {
         }
     }
 
-    fn announce_lame_duck(&self) {
+    fn announce_lame_duck(&self) -> bool {
         let info = self
             .info
             .lock()
             .as_deref()
             .map(|(base, max_payload)| base.lame_duck(*max_payload));
-        if let (Some(info), Some(output)) = (info, self.output.upgrade()) {
-            output.send(&info.info_line());
-        }
+        let (Some(info), Some(output)) = (info, self.output.upgrade()) else {
+            return false;
+        };
+        output.send(&info.info_line());
+        true
     }
 
     fn status(&self) -> ConnectionStatus {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
-use dunlin_api::{Deliver, Delivery, Message, Sid, Turn};
+use dunlin_api::{Deliver, Delivery, Logger, Message, Sid, Turn};
 use dunlin_net::output::{Appender, Output};
 use dunlin_wire::client::write::{self, MessageHead};
 use dunlin_wire::{Arg, Content, Sink};
@@ -16,14 +16,17 @@ pub(crate) struct Receiver {
     output: Weak<Output>,
     /// Whether the client takes headers; without, it gets the payload alone (CORE-58).
     headers: AtomicBool,
+    /// Asked for every run, so it must be near: all receivers share the one flag behind it.
+    logger: Logger,
     tracer: Arc<Tracer>,
 }
 
 impl Receiver {
-    pub(crate) fn new(output: &Arc<Output>, tracer: Arc<Tracer>) -> Self {
+    pub(crate) fn new(output: &Arc<Output>, logger: Logger, tracer: Arc<Tracer>) -> Self {
         Self {
             output: Arc::downgrade(output),
             headers: AtomicBool::new(false),
+            logger,
             tracer,
         }
     }
@@ -44,7 +47,7 @@ impl Deliver for Receiver {
         };
         let head = MessageHead::new(subject, sid, delivery.messages.len());
         let headers = self.headers.load(Relaxed);
-        let is_traced = self.tracer.is_on();
+        let is_traced = self.logger.is_trace();
         let encode = |appender: &mut Appender<'_>| {
             let wanted = delivery.take();
             let messages = delivery.messages.iter().take(wanted);
@@ -65,7 +68,9 @@ impl Deliver for Receiver {
         let Some(output) = self.output.upgrade() else {
             return;
         };
-        self.tracer.outgoing("OK", b"");
+        if self.logger.is_trace() {
+            self.tracer.outgoing("OK", b"");
+        }
         output.append(turn, |appender| {
             appender.put(write::OK);
             appender.commit()

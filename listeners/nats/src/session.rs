@@ -179,7 +179,7 @@ impl Client {
             shard: connection.shard,
             stream: connection.stream,
             tls,
-            receiver: Arc::new(Receiver::new(&output, tracer.clone())),
+            receiver: Arc::new(Receiver::new(&output, env.log().clone(), tracer.clone())),
             control: Arc::new(Control::new(&output, connection.peer, &env)),
             log,
             tracer,

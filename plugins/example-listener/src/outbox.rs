@@ -138,8 +138,9 @@ impl SessionControl for Outbox {
         self.end(reason);
     }
 
-    fn announce_lame_duck(&self) {
+    fn announce_lame_duck(&self) -> bool {
         // This protocol has no word for it; the peer comes back when the connection ends.
+        false
     }
 
     fn status(&self) -> ConnectionStatus {
