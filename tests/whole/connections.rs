@@ -513,3 +513,70 @@ async fn traced(config: &str, sent: &str) -> Vec<String> {
     let shown = lines.iter().filter_map(|line| line.strip_prefix("Trace "));
     shown.map(str::to_owned).collect()
 }
+
+// CORE-76, CORE-77 [TestPingSuppresion]
+#[test]
+fn a_client_that_is_heard_of_is_pinged_once_for_its_round_trip() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let lines = Lines::default();
+        let logger = Logger::new(Arc::new(lines.clone()));
+        logger.set_levels(true, false);
+        let broker = sim::start_logging_to(&world, host(1), "ping_interval = \"90s\"\n", logger).await;
+        let mut client = Client::log_in(&world, host(50), &broker).await;
+        client.expect("PING\r\n").await;
+        client.send("PONG\r\n").await;
+        for _ in 0..10 {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            assert_eq!(
+                client.sync().await,
+                "",
+                "it is heard of, and its round trip is known"
+            );
+        }
+        let delayed = lines.with("Delaying PING due to remote client data or ping ");
+        assert!(delayed.len() >= 3, "{delayed:?}");
+        assert!(delayed.iter().all(|line| line.ends_with("s ago")), "{delayed:?}");
+    });
+}
+
+// CORE-51 [TestUnsubRace]
+#[test]
+fn a_subscription_may_end_while_messages_come() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "").await;
+        let mut subscriber = Client::log_in(&world, host(50), &broker).await;
+        subscriber.send("SUB foo 1\r\n").await;
+        subscriber.sync().await;
+        let mut publisher = Client::log_in(&world, host(51), &broker).await;
+        let publish = async {
+            for _ in 0..100 {
+                publisher.send(&"PUB foo 5\r\nhello\r\n".repeat(100)).await;
+            }
+            publisher.sync().await;
+        };
+        let unsubscribe = async {
+            subscriber.expect("hello\r\n").await;
+            subscriber.send("UNSUB 1\r\n").await;
+            subscriber.sync().await;
+            subscriber.sync().await
+        };
+        let ((), late) = tokio::join!(publish, unsubscribe);
+        assert_eq!(late, "", "delivered behind the end of the subscription");
+        assert_eq!(broker.env.panics(), 0);
+        assert_eq!(broker.server.totals().subscriptions, 0);
+    });
+}
+
+// CORE-67 [TestClientMaxPending]
+#[test]
+fn pending_bytes_beyond_31_bits_are_a_limit_like_others() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "max_pending = 2147483648\n").await;
+        let mut client = Client::log_in(&world, host(50), &broker).await;
+        client.send("SUB foo 1\r\nPUB foo 3\r\nmsg\r\n").await;
+        assert_eq!(client.sync().await, "MSG foo 1 3\r\nmsg\r\n");
+    });
+}

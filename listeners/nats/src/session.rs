@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use dunlin_api::config::print_duration;
 use dunlin_api::{
     Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, ConnectionLog, Env, Flush, Instant,
     Session, Shard, Sleep, readable,
@@ -431,10 +432,13 @@ impl Client {
         }
         self.log.debug(format_args!("Client Ping Timer"));
         match self.pinger.tick(now) {
-            Tick::Skip(silent) => self.log.debug(format_args!(
-                "Delaying PING due to remote client data or ping {}s ago",
-                (silent + Duration::from_millis(500)).as_secs()
-            )),
+            Tick::Skip(silent) => {
+                let seconds = (silent + Duration::from_millis(500)).as_secs();
+                let ago = print_duration(i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000));
+                self.log.debug(format_args!(
+                    "Delaying PING due to remote client data or ping {ago} ago"
+                ));
+            }
             Tick::Ping => {
                 self.tracer.outgoing("PING", b"");
                 self.output.send(write::PING);
