@@ -12,11 +12,12 @@ use dunlin_api::{
 use dunlin_net::TcpNetwork;
 use dunlin_process::banner::{Banner, describe};
 use dunlin_process::cli::Flags;
-use dunlin_process::files::{PortsFile, write_pid_file};
+use dunlin_process::files::write_pid_file;
 use dunlin_process::log::Log;
+use dunlin_process::reload::Takeover;
 use dunlin_process::service_manager::ServiceManager;
 use dunlin_process::signals::{Signal, Signals};
-use dunlin_process::{Program, identity, limits};
+use dunlin_process::{ProcessSource, Program, identity, limits};
 
 /// What ended the process, as one line for the operator.
 pub(crate) type Failure = Box<dyn std::error::Error>;
@@ -25,7 +26,7 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 pub(crate) fn serve(
     loaded: Loaded,
     flags: &Flags,
-    registry: &Registry,
+    registry: Arc<Registry>,
     log: &Log,
     logger: &Logger,
 ) -> Result<(), Failure> {
@@ -54,76 +55,100 @@ pub(crate) fn serve(
         .enable_all()
         .build()?;
     let watch = runtime.block_on(async { Watch::begin(log, logger) })?;
-    let outcome = runtime.block_on(live(Arc::new(loaded.config), registry, env, identity, watch));
+    let life = Life {
+        flags,
+        log,
+        logger,
+        config: Arc::new(loaded.config),
+    };
+    let outcome = runtime.block_on(life.live(registry, env, identity, watch));
     // Whatever still runs on it must not hold up the end.
     runtime.shutdown_background();
     outcome
 }
 
-/// From start to stop.
-async fn live(
+/// What the process lives by.
+struct Life<'a> {
+    flags: &'a Flags,
+    log: &'a Log,
+    logger: &'a Logger,
     config: Arc<Config>,
-    registry: &Registry,
-    env: Env,
-    identity: ServerIdentity,
-    mut watch: Watch<'_>,
-) -> Result<(), Failure> {
-    let logger = watch.logger;
-    if let Some(path) = config.pid_file.as_ref().filter(|path| !path.is_empty()) {
-        write_pid_file(&SystemDisk, Path::new(path))
-            .map_err(|error| format!("Could not write pidfile: {error}"))?;
-    }
-    let server = tokio::select! {
-        biased;
-        () = watch.stop() => {
-            logger.notice(format_args!("Stopping before the start is complete"));
-            return Ok(());
-        }
-        server = Server::start(config.clone(), registry, env, identity) => server?,
-    };
-    describe(&config, logger);
-    logger.notice(format_args!("Server is ready"));
-    let ports_file = write_ports_file(&config, &server, logger);
-    let manager = watch.manager.clone();
-    manager.watch_over(server.broker().env());
-    manager.ready();
-    if watch.next().await == Signal::LameDuck {
-        manager.status("Lame duck");
-        watch.is_lame_duck = true;
-        tokio::select! {
-            biased;
-            () = watch.stop() => {}
-            () = server.lame_duck() => {}
-        }
-    }
-    logger.notice(format_args!("Initiating Shutdown..."));
-    manager.stopping();
-    tokio::select! {
-        biased;
-        () = server.stop() => {}
-        () = watch.stop() => logger.warn(format_args!("Stopping at once")),
-    }
-    drop(ports_file);
-    logger.notice(format_args!("Server Exiting.."));
-    Ok(())
 }
 
-/// The ports file, where one is wanted. A broker that cannot write it serves all the same.
-fn write_ports_file(config: &Config, server: &Server, logger: &Logger) -> Option<PortsFile> {
-    let folder = Path::new(
-        config
-            .ports_file_dir
-            .as_ref()
-            .filter(|folder| !folder.is_empty())?,
-    );
-    let file = PortsFile::write(Arc::new(SystemDisk), folder, &server.endpoints());
-    file.inspect_err(|error| {
-        logger.error(format_args!(
-            "Error writing ports file ({}): {error}",
-            folder.display()
-        ))
-    })
-    .ok()
+impl Life<'_> {
+    /// From start to stop.
+    async fn live(
+        self,
+        registry: Arc<Registry>,
+        env: Env,
+        identity: ServerIdentity,
+        mut watch: Watch<'_>,
+    ) -> Result<(), Failure> {
+        let (config, logger) = (&self.config, self.logger);
+        if let Some(path) = config.pid_file.as_ref().filter(|path| !path.is_empty()) {
+            write_pid_file(&SystemDisk, Path::new(path))
+                .map_err(|error| format!("Could not write pidfile: {error}"))?;
+        }
+        let server = tokio::select! {
+            biased;
+            () = watch.stop() => {
+                logger.notice(format_args!("Stopping before the start is complete"));
+                return Ok(());
+            }
+            server = Server::start(config.clone(), registry, env, identity) => server?,
+        };
+        describe(config, logger);
+        logger.notice(format_args!("Server is ready"));
+        let (flags, log, endpoints) = (self.flags, self.log, server.endpoints());
+        let mut files = Takeover::begin(flags, &ProcessSource, log, logger, endpoints, config);
+        let manager = watch.manager.clone();
+        manager.watch_over(server.broker().env());
+        manager.ready();
+        loop {
+            match watch.next().await {
+                Signal::Reload => {
+                    manager.reloading();
+                    reload(&server, &mut files, logger).await;
+                    manager.ready();
+                }
+                Signal::LameDuck => break be_lame_duck(&server, &mut watch).await,
+                _ => break,
+            }
+        }
+        logger.notice(format_args!("Initiating Shutdown..."));
+        manager.stopping();
+        tokio::select! {
+            biased;
+            () = server.stop() => {}
+            () = watch.stop() => logger.warn(format_args!("Stopping at once")),
+        }
+        drop(files);
+        logger.notice(format_args!("Server Exiting.."));
+        Ok(())
+    }
+}
+
+async fn reload(server: &Server, files: &mut Takeover<'_>, logger: &Logger) {
+    let outcome = match files.read() {
+        Ok(Loaded { config, digest, .. }) => {
+            let reloaded = server.reload(config, &digest, files).await;
+            reloaded.map(|_| ()).map_err(|error| error.to_string())
+        }
+        Err(reason) => Err(reason),
+    };
+    if let Err(reason) = outcome {
+        logger.error(format_args!("Failed to reload server configuration: {reason}"));
+    }
+}
+
+async fn be_lame_duck(server: &Server, watch: &mut Watch<'_>) {
+    watch.manager.status("Lame duck");
+    watch.is_lame_duck = true;
+    tokio::select! {
+        biased;
+        () = watch.stop() => {}
+        () = server.lame_duck() => {}
+    }
 }
 
 /// Minds signals. Those that need no server are dealt with at any time: the log can be opened anew, too, while a
@@ -152,9 +177,6 @@ impl<'a> Watch<'a> {
         loop {
             match self.signals.next().await {
                 Signal::ReopenLog => self.log.reopen(),
-                Signal::Reload => self.logger.error(format_args!(
-                    "Failed to reload server configuration: this version of Dunlin cannot reload; restart it instead"
-                )),
                 signal => return signal,
             }
         }
@@ -166,6 +188,9 @@ impl<'a> Watch<'a> {
             match self.next().await {
                 Signal::Interrupt => return,
                 Signal::Terminate if !self.is_lame_duck => return,
+                Signal::Reload => self.logger.error(format_args!(
+                    "Failed to reload server configuration: the server is about to start or to stop"
+                )),
                 _ => {}
             }
         }

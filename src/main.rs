@@ -3,6 +3,7 @@
 mod life;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use dunlin::{NATS_LEVEL, VERSION};
 use dunlin_api::config::Severity;
@@ -81,7 +82,7 @@ fn run(flags: &Flags, arguments: &[String], terminal: Terminal) -> ExitCode {
     logger.debug(format_args!("Arguments: {}", cli::redacted(arguments).join(" ")));
     let outcome = registry()
         .map_err(life::Failure::from)
-        .and_then(|registry| life::serve(loaded, flags, &registry, &log, &logger));
+        .and_then(|registry| life::serve(loaded, flags, Arc::new(registry), &log, &logger));
     if let Err(error) = &outcome {
         logger.fatal(format_args!("{error}"));
     }

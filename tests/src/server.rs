@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -21,6 +21,12 @@ const LISTENING: &str = "Listening for client connections on ";
 
 /// The log line after which every listener is up.
 const READY: &str = "Server is ready";
+
+/// What the log says at the end of a reload.
+const OUTCOMES: [&str; 2] = [
+    "Reloaded server configuration",
+    "Failed to reload server configuration",
+];
 
 /// Which server a test runs against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,6 +135,34 @@ impl Server {
         self.process.log.text()
     }
 
+    /// Writes another configuration and sends the signal to reload it. Returns what the log says about it, from the signal
+    /// to the outcome, without pid and time: lines for operators, none of debug or trace.
+    ///
+    /// # Errors
+    /// The file cannot be written, or the server does not come to an outcome.
+    pub fn reload(&self, config: &str) -> Result<Vec<String>, String> {
+        std::fs::write(self.folder().join("server.conf"), config).map_err(|error| error.to_string())?;
+        let before = self.log().len();
+        let sent = Command::new("kill")
+            .args(["-HUP", &self.pid().to_string()])
+            .status();
+        if !sent.is_ok_and(|status| status.success()) {
+            return Err("the signal cannot be sent".to_owned());
+        }
+        let text = self.process.log.wait_until(|text| {
+            let news = text.get(before..)?;
+            let outcome = OUTCOMES.iter().find_map(|outcome| news.find(outcome))?;
+            let end = outcome + news.get(outcome..)?.find('\n')?;
+            news.get(..end).map(str::to_owned)
+        })?;
+        let shown = ["[INF] ", "[WRN] ", "[ERR] "];
+        let lines = text.lines().filter_map(|line| {
+            let level = shown.iter().find_map(|level| line.find(level))?;
+            line.get(level..).map(str::to_owned)
+        });
+        Ok(lines.collect())
+    }
+
     /// Ends the process and starts it again on the same port.
     ///
     /// # Errors
@@ -221,7 +255,7 @@ impl Drop for Process {
 
 /// What a process has written, kept by a thread so that its pipe never fills.
 #[derive(Clone, Debug, Default)]
-struct Log(Arc<Mutex<String>>);
+struct Log(Arc<(Mutex<String>, Condvar)>);
 
 impl Log {
     fn follow(&self, stderr: ChildStderr) -> (Receiver<String>, JoinHandle<()>) {
@@ -237,10 +271,8 @@ impl Log {
                 .is_ok_and(|size| size > 0)
             {
                 let text = String::from_utf8_lossy(&line).into_owned();
-                log.0
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push_str(&text);
+                log.lock().push_str(&text);
+                log.0.1.notify_all();
                 // Nobody listens once the server is ready.
                 let _ = sender.send(text);
                 line.clear();
@@ -250,6 +282,29 @@ impl Log {
     }
 
     fn text(&self) -> String {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, String> {
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `found` finds something in the text.
+    fn wait_until<T>(&self, mut found: impl FnMut(&str) -> Option<T>) -> Result<T, String> {
+        let mut text = self.lock();
+        loop {
+            if let Some(found) = found(&text) {
+                return Ok(found);
+            }
+            let (next, timeout) = self
+                .0
+                .1
+                .wait_timeout(text, PATIENCE)
+                .unwrap_or_else(PoisonError::into_inner);
+            text = next;
+            if timeout.timed_out() {
+                return Err(format!("the log does not say what is waited for:\n{}", *text));
+            }
+        }
     }
 }

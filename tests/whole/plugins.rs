@@ -128,7 +128,7 @@ fn the_example_store_is_chosen_by_name_and_keeps_messages() {
     });
 }
 
-async fn start_with(toml: &str, registry: &Registry) -> Result<Server, String> {
+async fn start_with(toml: &str, registry: &Arc<Registry>) -> Result<Server, String> {
     let world = SimWorld::new(5);
     let loaded = Config::load_content(toml.as_bytes(), "test.toml", Format::Toml, &MapSource::new());
     let config = Arc::new(loaded.map_err(|error| error.to_string())?.config);
@@ -139,7 +139,7 @@ async fn start_with(toml: &str, registry: &Registry) -> Result<Server, String> {
         version: "",
         xkey: String::new(),
     };
-    Server::start(config, registry, env, identity)
+    Server::start(config, registry.clone(), env, identity)
         .await
         .map_err(|error| error.to_string())
 }
@@ -153,9 +153,12 @@ fn registry() -> Registry {
 #[test]
 fn an_unknown_plugin_is_a_start_up_error_that_lists_what_exists() {
     sim::run(|| async {
-        let error = start_with("[plugins.listener.lines]\nlisten = \"1.1.1.1:1\"\n", &registry())
-            .await
-            .err();
+        let error = start_with(
+            "[plugins.listener.lines]\nlisten = \"1.1.1.1:1\"\n",
+            &registry().into(),
+        )
+        .await
+        .err();
         assert_eq!(
             error.as_deref(),
             Some("there is no listener plugin \"lines\"; this binary has: line, nats")
@@ -166,9 +169,12 @@ fn an_unknown_plugin_is_a_start_up_error_that_lists_what_exists() {
 #[test]
 fn a_misspelt_option_of_a_plugin_is_named_with_its_place() {
     sim::run(|| async {
-        let error = start_with("[plugins.listener.line]\nlistn = \"1.1.1.1:1\"\n", &registry())
-            .await
-            .err();
+        let error = start_with(
+            "[plugins.listener.line]\nlistn = \"1.1.1.1:1\"\n",
+            &registry().into(),
+        )
+        .await
+        .err();
         let error = error.expect("refused");
         assert!(
             error.contains("test.toml:2:") && error.contains("unknown field \"listn\""),
@@ -188,7 +194,7 @@ fn two_plugins_of_one_name_are_refused() {
 #[test]
 fn a_broker_without_auth_providers_lets_everybody_in_unless_users_are_configured() {
     sim::run(|| async {
-        let bare = Registry::new();
+        let bare = Arc::new(Registry::new());
         assert_eq!(start_with("", &bare).await.err(), None);
         let users = "[authorization]\nuser = \"joe\"\npass = \"x\"\n";
         let error = start_with(users, &bare).await.err();

@@ -81,7 +81,7 @@ async fn start_with(world: &SimWorld, ip: IpAddr, text: &str, format: Format, lo
         version: dunlin::NATS_LEVEL,
         xkey: String::new(),
     };
-    let server = Server::start(config, &registry, env.clone(), identity)
+    let server = Server::start(config, Arc::new(registry), env.clone(), identity)
         .await
         .expect("starts");
     Broker { server, env, ip }

@@ -200,6 +200,18 @@ impl StaticAuth {
         }
     }
 
+    /// Whether the user that CONNECT named is none any more (AUTH-1610).
+    fn is_gone(&self, claims: &Claims<'_>) -> bool {
+        let users = match &self.scheme {
+            Scheme::Users(users) => Some(users),
+            Scheme::Open | Scheme::Token { .. } => None,
+        };
+        if !claims.nkey.is_empty() {
+            return users.is_none_or(|users| users.keyed(claims.nkey).is_none());
+        }
+        !claims.user.is_empty() && users.is_none_or(|users| users.named(claims.user).is_none())
+    }
+
     /// Into the global account, with all rights.
     fn admit_all(&self, claims: &Claims<'_>, user: String, matched: Matched) -> Login {
         Login {
@@ -245,7 +257,11 @@ impl AuthProvider for StaticAuth {
         if kept.proxy().is_some_and(|proxy| !self.proxies.trusts(proxy)) {
             return Err(Denied::ProxyNotTrusted);
         }
-        self.decide_on(&kept.claims()).await
+        let claims = kept.claims();
+        match self.decide_on(&claims).await {
+            Err(Denied::Credentials) if self.is_gone(&claims) => Err(Denied::UserGone),
+            decision => decision,
+        }
     }
 }
 

@@ -244,6 +244,10 @@ pub enum Denied {
     /// Wrong, missing or not fitting credentials (CORE-46).
     #[error("Authorization Violation")]
     Credentials,
+    /// The user that logged in does not exist any more: its session ends as if it had left by itself. An answer to
+    /// [`AuthProvider::renew`] only (AUTH-1610).
+    #[error("Authorization Violation")]
+    UserGone,
     /// The account has all the connections that it may have.
     #[error("maximum account active connections exceeded")]
     AccountConnections,

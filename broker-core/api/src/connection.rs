@@ -20,12 +20,17 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// The broker's way to a connection. Calls only leave a note; the connection's task acts on it.
 pub trait SessionControl: Send + Sync + 'static {
-    /// Ends the connection with `reason`; the first reason wins (CORE-50).
+    /// Ends the connection with `reason`; the first reason wins (CORE-50). Where the protocol has a word for it, the
+    /// client is told first.
     fn close(&self, reason: CloseReason);
 
     /// Tells the client that this server is about to go (CORE-84). False when its protocol has no word for it, or the
     /// client is not ready to hear it.
     fn announce_lame_duck(&self) -> bool;
+
+    /// Leaves a note that the configuration has changed: limits and times are read anew before the connection works off
+    /// what it reads next, and before its next ping (CORE-134).
+    fn reload(&self) {}
 
     /// Tells the client that a change of its permissions has ended a subscription (AUTH-215). A protocol without a
     /// word for it says nothing.

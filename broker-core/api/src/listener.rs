@@ -11,6 +11,10 @@ use crate::broker::Broker;
 use crate::env::{Acceptor, ByteStream, Env};
 use crate::shard::Shard;
 
+/// The second half of a reload, which cannot fail: puts into force what the first half has prepared. Dropped without a
+/// call, nothing has changed.
+pub type TakeOver<'a> = Box<dyn FnOnce() + Send + 'a>;
+
 /// Where a listener wants to be reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint {
@@ -88,13 +92,14 @@ pub trait Listener: Send + Sync + 'static {
     /// [`crate::SessionControl`] in time.
     async fn session(&self, connection: Connection, broker: &Broker);
 
-    /// Takes over a changed configuration; sessions keep running.
+    /// Makes ready to take over a changed configuration, and changes nothing yet: everything that can fail happens here,
+    /// since a reload changes all or nothing (CORE-132). Sessions keep running.
     ///
     /// # Errors
-    /// What cannot be changed without a restart.
-    fn reload(&self, config: &Config) -> Result<(), String> {
+    /// What keeps it from taking the configuration over; nothing is changed then, here and elsewhere.
+    fn reload<'a>(&'a self, config: &Config) -> Result<TakeOver<'a>, String> {
         let _ = config;
-        Ok(())
+        Ok(Box::new(|| {}))
     }
 
     /// Ends what the listener itself keeps running. Called after its endpoints were closed and before the sessions

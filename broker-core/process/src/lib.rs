@@ -12,6 +12,7 @@ pub mod limits;
 pub mod log;
 pub mod panics;
 pub mod plugins;
+pub mod reload;
 pub mod service_manager;
 pub mod signals;
 pub mod terminal;

@@ -27,7 +27,7 @@ pub(crate) struct AccountLimits {
 pub(crate) struct Account {
     pub(crate) name: AccountName,
     pub(crate) is_system: bool,
-    pub(crate) limits: AccountLimits,
+    limits: Mutex<AccountLimits>,
     interest: RwLock<InterestIndex<Entry>>,
     generations: Generations,
     mappings: ArcSwap<Mappings>,
@@ -47,7 +47,7 @@ impl Account {
         Self {
             name,
             is_system,
-            limits,
+            limits: Mutex::new(limits),
             interest: RwLock::new(InterestIndex::new(hash_seed)),
             generations: Generations::new(hash_seed),
             mappings: ArcSwap::default(),
@@ -60,10 +60,20 @@ impl Account {
         }
     }
 
+    /// What it may use. Asked at logins and reloads, never per message.
+    pub(crate) fn limits(&self) -> AccountLimits {
+        *self.limits.lock()
+    }
+
+    /// Other limits, for those that come from now on.
+    pub(crate) fn set_limits(&self, limits: AccountLimits) {
+        *self.limits.lock() = limits;
+    }
+
     /// Takes a connection in, unless the account has all that it may have.
     pub(crate) fn try_join(&self) -> bool {
         let limit = self
-            .limits
+            .limits()
             .connections
             .and_then(|limit| usize::try_from(limit).ok());
         let joined = self.connections.fetch_update(Relaxed, Relaxed, |count| {
@@ -176,6 +186,11 @@ impl Account {
         self.interest.read().matches(subject, &mut matches);
         let mut own = matches.plain.into_iter().map(|Entry(subscription)| subscription);
         own.find(|subscription| subscription.member.id == id && !subscription.quota.is_exhausted())
+    }
+
+    /// Makes every session find its routes anew: what they may be delivered to has changed.
+    pub(crate) fn forget_routes(&self) {
+        self.generations.bump_all();
     }
 
     /// Hashes of subjects, by a key that follows from the router's seed.

@@ -197,6 +197,15 @@ impl Connections {
             .collect()
     }
 
+    /// The sessions of all registered connections, in no order.
+    pub(crate) fn members(&self) -> Vec<Arc<Member>> {
+        let entries: Vec<_> = self.live.lock().values().cloned().collect();
+        entries
+            .into_iter()
+            .filter_map(|entry| entry.state.lock().member.clone())
+            .collect()
+    }
+
     pub(crate) fn open(&self) -> Vec<ConnectionRecord> {
         let entries: Vec<_> = self.live.lock().values().cloned().collect();
         entries.iter().map(|entry| entry.record(None)).collect()

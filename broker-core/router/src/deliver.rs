@@ -150,15 +150,18 @@ impl Walk<'_> {
     /// A request that was delivered may be answered (AUTH-211).
     fn grant_replies(&self, subscription: &Subscription, messages: &[Message<'_>]) {
         let member = &subscription.member;
-        let Some(grants) = &member.grants else { return };
-        for reply in messages.iter().filter_map(|message| message.reply) {
-            if member
-                .rules
-                .as_ref()
-                .is_some_and(|rules| !rules.may_publish(reply))
-            {
-                grants.lock().open(reply, self.env.now());
-            }
+        if !member.permit.grants_replies() {
+            return;
         }
+        member.permit.with(|permit| {
+            let (Some(grants), Some(rules)) = (&permit.grants, &permit.rules) else {
+                return;
+            };
+            for reply in messages.iter().filter_map(|message| message.reply) {
+                if !rules.may_publish(reply) {
+                    grants.lock().open(reply, self.env.now());
+                }
+            }
+        });
     }
 }

@@ -16,6 +16,8 @@ mod grants;
 mod mapping;
 mod member;
 mod permissions;
+mod permit;
+mod reload;
 mod router;
 mod session;
 mod sids;

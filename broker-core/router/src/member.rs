@@ -9,8 +9,7 @@ use parking_lot::Mutex;
 
 use crate::account::Account;
 use crate::connections::SubscriptionRecord;
-use crate::grants::Grants;
-use crate::permissions::Rules;
+use crate::permit::PermitCell;
 use crate::sids::SubscriptionMap;
 
 /// One open session, as its account and its subscriptions see it.
@@ -19,10 +18,8 @@ pub(crate) struct Member {
     pub(crate) account: Arc<Account>,
     pub(crate) receiver: Arc<dyn Deliver>,
     pub(crate) control: Arc<dyn SessionControl>,
-    /// Fixed for the session: a change of permissions opens a new one.
-    pub(crate) rules: Option<Arc<Rules>>,
-    /// Replies that it may publish to although its rules say no (AUTH-211).
-    pub(crate) grants: Option<Mutex<Grants>>,
+    /// What it may do; replaced by a reload.
+    pub(crate) permit: PermitCell,
     pub(crate) subscriptions: Mutex<SubscriptionMap>,
     pub(crate) traffic: TrafficCells,
 }
@@ -99,7 +96,7 @@ pub(crate) struct Subscription {
     pub(crate) sid: Sid,
     pub(crate) quota: Quota,
     /// Whether a deny rule may forbid some of its subjects (AUTH-208).
-    pub(crate) checks_delivery: bool,
+    pub(crate) checks_delivery: AtomicBool,
     /// Whether the index holds it; written under the index's lock.
     pub(crate) is_indexed: AtomicBool,
 }
@@ -107,13 +104,13 @@ pub(crate) struct Subscription {
 impl Subscription {
     /// The one decision about delivering `subject` here, asked for every route that is made.
     pub(crate) fn may_deliver(&self, subject: Subject<'_>) -> bool {
-        if !self.checks_delivery {
+        if !self.checks_delivery.load(Relaxed) {
             return true;
         }
-        self.member
-            .rules
-            .as_ref()
-            .is_none_or(|rules| rules.may_deliver(subject, self.queue.as_ref()))
+        self.member.permit.with(|permit| {
+            let rules = permit.rules.as_ref();
+            rules.is_none_or(|rules| rules.may_deliver(subject, self.queue.as_ref()))
+        })
     }
 }
 

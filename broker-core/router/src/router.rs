@@ -17,8 +17,8 @@ use crate::cache::RouteCache;
 use crate::connections::{ClientError, ClosedConnection, ConnectionRecord, Connections};
 use crate::deliver::Origin;
 use crate::member::{Member, Traffic, TrafficCells};
-use crate::permissions::Rules;
-use crate::session::{EffectiveLimits, RouterSession};
+use crate::permit::{EffectiveLimits, Permit, PermitCell};
+use crate::session::RouterSession;
 
 /// What sessions share.
 pub(crate) struct Shared {
@@ -65,7 +65,8 @@ impl Router {
         router
     }
 
-    fn add_accounts(&self, config: &Config) {
+    /// Adds the accounts that are new, and gives the others their limits; they keep everything else.
+    pub(crate) fn add_accounts(&self, config: &Config) {
         let system = config.system_account_name();
         let listed = config
             .accounts
@@ -86,6 +87,10 @@ impl Router {
                     payload: limits.max_payload.map(u64::from),
                 },
             };
+            if let Some(account) = accounts.get(&valid) {
+                account.set_limits(limits);
+                continue;
+            }
             let account = Account::new(valid.clone(), system == Some(name), limits, self.hash_seed);
             accounts.insert(valid, Arc::new(account));
         }
@@ -174,44 +179,61 @@ impl Router {
         }
     }
 
+    pub(crate) fn set_config(&self, config: Arc<Config>) {
+        self.config.store(config);
+    }
+
+    pub(crate) fn set_auth(&self, auth: Arc<dyn AuthProvider>) {
+        *self.auth.write() = auth;
+    }
+
+    pub(crate) fn retain_accounts(&self, keep: impl Fn(&AccountName) -> bool) {
+        self.accounts.write().retain(|name, _| keep(name));
+    }
+
+    pub(crate) fn account(&self, name: &AccountName) -> Option<Arc<Account>> {
+        self.accounts.read().get(name).cloned()
+    }
+
+    /// The sessions of all connections, without those of the broker's own.
+    pub(crate) fn clients(&self) -> Vec<Arc<Member>> {
+        self.connections.members()
+    }
+
+    pub(crate) fn hash_seed(&self) -> u64 {
+        self.hash_seed
+    }
+
     fn all_accounts(&self) -> Vec<Arc<Account>> {
         self.accounts.read().values().cloned().collect()
     }
 
     fn member(&self, request: SessionRequest, account: Arc<Account>) -> Member {
-        let compiled = request
-            .login
-            .permissions
-            .as_ref()
-            .map(|list| Rules::compile(list, self.hash_seed));
-        let (rules, grants) = match compiled {
-            Some((rules, grants)) => (Some(Arc::new(rules)), grants.map(Mutex::new)),
-            None => (None, None),
-        };
+        let limits = self.effective_limits(request.login.limits, &account);
         Member {
             id: request.id,
             account,
             receiver: request.receiver,
             control: request.control,
-            rules,
-            grants,
+            permit: PermitCell::new(Permit::new(&request.login, limits, self.hash_seed)),
             subscriptions: Mutex::default(),
             traffic: TrafficCells::default(),
         }
     }
 
     /// The smallest of what user, account and server allow (CORE-45).
-    fn effective_limits(&self, login: SessionLimits, account: &Account) -> EffectiveLimits {
+    pub(crate) fn effective_limits(&self, login: SessionLimits, account: &Account) -> EffectiveLimits {
         let config = self.config.load();
+        let of_account = account.limits().session;
         let payload = smallest([
             login.payload,
-            account.limits.session.payload,
+            of_account.payload,
             u64::try_from(config.max_payload).ok(),
         ]);
         EffectiveLimits {
             subscriptions: smallest([
                 login.subscriptions,
-                account.limits.session.subscriptions,
+                of_account.subscriptions,
                 positive(config.max_subscriptions),
             ]),
             tokens: positive(config.max_sub_tokens).and_then(|tokens| usize::try_from(tokens).ok()),
@@ -263,7 +285,6 @@ impl BrokerCore for Router {
         if !account.try_join() {
             return Err(OpenError::AccountConnections);
         }
-        let limits = self.effective_limits(request.login.limits, &account);
         let flags = request.flags;
         let entry = self.connections.find(request.id);
         let member = Arc::new(self.member(request, account.clone()));
@@ -275,7 +296,8 @@ impl BrokerCore for Router {
             shared: self.shared.clone(),
             entry,
             origin: Origin { id: member.id, flags },
-            limits,
+            permit: member.permit.load(),
+            permit_number: 0,
             member,
             cache: RouteCache::new(),
             drawer: None,

@@ -1,29 +1,20 @@
 //! The reading side of a session: what its own task does to the broker.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use dunlin_api::{
     Delivery, Env, Filter, Message, PublishRefusal, QueueName, Quota, Refused, Rng, SessionCore,
     SessionFlags, Sid, Subject, SubscribeError, Turn,
 };
-use parking_lot::Mutex;
 
 use crate::cache::{Route, RouteCache};
 use crate::connections::Entry;
 use crate::deliver::{Origin, Walk};
-use crate::grants::Grants;
 use crate::mapping::{Destination, Drawer};
 use crate::member::{Member, Subscription};
+use crate::permit::Permit;
 use crate::router::Shared;
-
-/// Limits that apply to one session: the smallest of user, account and server (CORE-45).
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct EffectiveLimits {
-    pub(crate) subscriptions: Option<u64>,
-    pub(crate) tokens: Option<usize>,
-    pub(crate) payload: i64,
-}
 
 pub(crate) struct RouterSession {
     pub(crate) shared: Arc<Shared>,
@@ -31,7 +22,9 @@ pub(crate) struct RouterSession {
     pub(crate) entry: Option<Arc<Entry>>,
     pub(crate) member: Arc<Member>,
     pub(crate) origin: Origin,
-    pub(crate) limits: EffectiveLimits,
+    /// The permit that this task has seen last, and its number.
+    pub(crate) permit: Arc<Permit>,
+    pub(crate) permit_number: u32,
     pub(crate) cache: RouteCache,
     /// Made when the first message meets a mapping that draws.
     pub(crate) drawer: Option<Box<Drawer>>,
@@ -49,10 +42,12 @@ impl SessionCore for RouterSession {
     ) {
         let bytes = messages.iter().map(|message| message.data.len()).sum();
         self.member.traffic.count_in(messages.len(), bytes);
+        self.see_permit();
         let member = &self.member;
-        let rules = member.rules.as_deref();
+        let rules = self.permit.rules.as_deref();
         let route = self.cache.route(subject, &member.account, rules);
         let mut sending = Sending {
+            permit: &self.permit,
             env: &self.shared.env,
             member,
             origin: &self.origin,
@@ -90,6 +85,7 @@ impl SessionCore for RouterSession {
         queue: Option<&QueueName>,
         sid: &Sid,
     ) -> Result<(), SubscribeError> {
+        self.see_permit();
         self.check_subscribe(subject, queue)?;
         if self.member.subscriptions.lock().contains(sid) {
             return Ok(());
@@ -97,10 +93,11 @@ impl SessionCore for RouterSession {
         let filter = Filter::try_from(subject)
             .map_err(|_| SubscribeError::InvalidSubject)?
             .to_owned();
-        let rules = self.member.rules.as_ref();
+        let rules = self.permit.rules.as_ref();
+        let checks = rules.is_some_and(|rules| rules.checks_delivery(filter.as_filter(), queue));
         let subscription = Arc::new(Subscription {
             member: self.member.clone(),
-            checks_delivery: rules.is_some_and(|rules| rules.checks_delivery(filter.as_filter(), queue)),
+            checks_delivery: AtomicBool::new(checks),
             filter,
             queue: queue.cloned(),
             sid: sid.clone(),
@@ -109,6 +106,10 @@ impl SessionCore for RouterSession {
         });
         self.member.subscriptions.lock().insert(sid, subscription.clone());
         self.member.account.insert(&subscription);
+        // A reload may not have seen it, if it came between the check and here.
+        if self.see_permit() {
+            self.check_again(&subscription)?;
+        }
         Ok(())
     }
 
@@ -133,24 +134,54 @@ impl SessionCore for RouterSession {
     }
 
     fn max_payload(&self) -> i64 {
-        self.limits.payload
+        self.member.permit.with(|permit| permit.limits.payload)
     }
 
     fn is_over_subscription_limit(&self) -> bool {
         let count = self.member.subscriptions.lock().len() as u64;
-        self.limits.subscriptions.is_some_and(|limit| count >= limit)
+        let limit = self.member.permit.with(|permit| permit.limits.subscriptions);
+        limit.is_some_and(|limit| count >= limit)
     }
 }
 
 impl RouterSession {
+    /// Looks whether a reload has put another permit in force; then routes are found anew. One load when not.
+    #[inline]
+    fn see_permit(&mut self) -> bool {
+        let number = self.member.permit.number();
+        if number == self.permit_number {
+            return false;
+        }
+        self.permit_number = number;
+        self.permit = self.member.permit.load();
+        self.cache = RouteCache::new();
+        self.drawer = None;
+        true
+    }
+
+    fn check_again(&self, subscription: &Arc<Subscription>) -> Result<(), SubscribeError> {
+        let Some(rules) = &self.permit.rules else {
+            return Ok(());
+        };
+        let (filter, queue) = (subscription.filter.as_filter(), subscription.queue.as_ref());
+        let checks = rules.checks_delivery(filter, queue);
+        subscription.checks_delivery.store(checks, Relaxed);
+        if rules.may_subscribe(filter.into(), queue) {
+            return Ok(());
+        }
+        retire(subscription);
+        Err(SubscribeError::Permission)
+    }
+
     /// The checks of CORE-37 that come before the duplicate, in their order.
     fn check_subscribe(&self, subject: Subject<'_>, queue: Option<&QueueName>) -> Result<(), SubscribeError> {
         let is_reserved_queue = queue.is_some_and(|queue| queue.as_bytes() == b"_sys_");
-        let rules = self.member.rules.as_ref();
+        let rules = self.permit.rules.as_ref();
         if is_reserved_queue || rules.is_some_and(|rules| !rules.may_subscribe(subject, queue)) {
             return Err(SubscribeError::Permission);
         }
         if self
+            .permit
             .limits
             .tokens
             .is_some_and(|limit| subject.tokens().count() > limit)
@@ -179,6 +210,7 @@ impl Drop for RouterSession {
 /// Messages of a session on their way: all but the route.
 struct Sending<'a> {
     env: &'a Env,
+    permit: &'a Permit,
     member: &'a Member,
     origin: &'a Origin,
     rng: &'a mut Rng,
@@ -201,7 +233,8 @@ impl Sending<'_> {
             exhausted: self.exhausted,
         };
         let gate = Gate {
-            member,
+            permit: self.permit,
+            is_system: member.account.is_system,
             subject,
             may_publish: route.may_publish,
         };
@@ -246,7 +279,8 @@ impl Sending<'_> {
 
 /// The one decision about publishing, made for every message (CORE-47, AUTH-213).
 struct Gate<'a> {
-    member: &'a Member,
+    permit: &'a Permit,
+    is_system: bool,
     subject: Subject<'a>,
     may_publish: bool,
 }
@@ -272,7 +306,7 @@ impl Gate<'_> {
     }
 
     fn is_granted(&self, env: &Env) -> bool {
-        let grants: Option<&Mutex<Grants>> = self.member.grants.as_ref();
+        let grants = self.permit.grants.as_ref();
         grants.is_some_and(|grants| grants.lock().take(self.subject, env.now()))
     }
 
@@ -280,10 +314,7 @@ impl Gate<'_> {
         let subject = self.subject.as_bytes();
         match subject {
             [b'_', ..] => subject.starts_with(b"_GR_."),
-            [b'$', ..] => {
-                subject.starts_with(b"$GR.")
-                    || (subject.starts_with(b"$NRG.") && !self.member.account.is_system)
-            }
+            [b'$', ..] => subject.starts_with(b"$GR.") || (subject.starts_with(b"$NRG.") && !self.is_system),
             _ => false,
         }
     }
@@ -318,7 +349,7 @@ fn answer_nobody(member: &Member, subject: &[u8], request: &Message<'_>, turn: &
 }
 
 /// Ends a subscription: nothing more is delivered, its interest is withdrawn, its id is free.
-fn retire(subscription: &Arc<Subscription>) {
+pub(crate) fn retire(subscription: &Arc<Subscription>) {
     subscription.quota.close();
     let member = &subscription.member;
     let is_known = {

@@ -65,6 +65,7 @@ impl<'a> Run<'a> {
 impl Client {
     /// Does what the whole frames at the front of `input` say.
     pub(crate) fn feed(&mut self, input: &mut &[u8], turn: &mut Turn) -> Step {
+        self.take_news();
         if self.tracer.is_on() {
             self.work::<true>(input, turn)
         } else {

@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use dunlin_api::{CloseReason, ConnectionStatus, Env, Instant, SessionControl};
+use dunlin_api::{
+    CloseReason, ConnectionLog, ConnectionStatus, Env, Instant, QueueName, SessionControl, Sid, Subject,
+};
 use dunlin_net::output::Output;
 use dunlin_wire::Connect;
 use parking_lot::Mutex;
 
 use crate::info::InfoBase;
 use crate::name;
+use crate::reload::News;
+use crate::trace::Tracer;
 
 /// The broker's way to a connection, and the connection's way to monitoring.
 pub(crate) struct Control {
@@ -29,6 +33,11 @@ pub(crate) struct Control {
     facts: Mutex<Option<Box<Facts>>>,
     /// What INFO is made of; there once the client may be sent it unasked (CORE-16).
     info: Mutex<Option<Box<(InfoBase, i64)>>>,
+    pub(crate) env: Env,
+    pub(crate) log: Arc<ConnectionLog>,
+    pub(crate) tracer: Arc<Tracer>,
+    /// Whether a reload has left a note.
+    pub(crate) news: News,
 }
 
 struct Facts {
@@ -36,10 +45,18 @@ struct Facts {
     lang: String,
     version: String,
     user: String,
+    /// The same as the log names it, e.g. `User "joe"`.
+    label: Option<String>,
 }
 
 impl Control {
-    pub(crate) fn new(output: &Arc<Output>, peer: SocketAddr, env: &Env) -> Self {
+    pub(crate) fn new(
+        output: &Arc<Output>,
+        peer: SocketAddr,
+        env: &Env,
+        log: &Arc<ConnectionLog>,
+        tracer: &Arc<Tracer>,
+    ) -> Self {
         Self {
             output: Arc::downgrade(output),
             peer: Mutex::new(peer),
@@ -49,6 +66,26 @@ impl Control {
             round_trip: AtomicU64::new(0),
             facts: Mutex::new(None),
             info: Mutex::new(None),
+            env: env.clone(),
+            log: log.clone(),
+            tracer: tracer.clone(),
+            news: News::default(),
+        }
+    }
+
+    pub(crate) fn output(&self) -> Option<Arc<Output>> {
+        self.output.upgrade()
+    }
+
+    /// How the log names the user of a refused login; `None` when CONNECT named nobody.
+    pub(crate) fn user(&self) -> Option<String> {
+        self.facts.lock().as_deref().and_then(|facts| facts.label.clone())
+    }
+
+    /// The largest message is another one from now on.
+    pub(crate) fn change_payload(&self, max_payload: i64) {
+        if let Some((_, known)) = self.info.lock().as_deref_mut() {
+            *known = max_payload;
         }
     }
 
@@ -81,12 +118,14 @@ impl Control {
             lang: connect.lang.clone(),
             version: connect.version.clone(),
             user: name::claimed(connect),
+            label: name::refused(connect),
         }));
     }
 }
 
 impl SessionControl for Control {
     fn close(&self, reason: CloseReason) {
+        self.last_words(reason);
         if let Some(output) = self.output.upgrade() {
             output.close(reason);
         }
@@ -103,6 +142,14 @@ impl SessionControl for Control {
         };
         output.send(&info.info_line());
         true
+    }
+
+    fn reload(&self) {
+        self.news.announce();
+    }
+
+    fn subscription_forbidden(&self, subject: Subject<'_>, queue: Option<&QueueName>, sid: &Sid) {
+        self.forbid(subject, queue, sid);
     }
 
     fn status(&self) -> ConnectionStatus {

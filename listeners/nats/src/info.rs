@@ -6,10 +6,12 @@ use std::sync::Arc;
 use dunlin_api::{AuthPosture, Broker};
 use dunlin_wire::Info;
 
+use crate::settings;
+
 /// JetStream API level that 2.15.2 states, with or without JetStream (CORE-14).
 const API_LEVEL: i64 = 5;
 
-/// What does not change while a connection lasts.
+/// What does not change while a connection lasts. What is advertised in place of host and port may.
 #[derive(Clone)]
 pub(crate) struct InfoBase {
     pub(crate) broker: Broker,
@@ -37,14 +39,15 @@ impl InfoBase {
     /// The INFO that greets a connection (CORE-14).
     pub(crate) fn greeting(&self, max_payload: i64, nonce: &str) -> Info {
         let identity = self.broker.identity();
+        let (host, port) = settings::advertised(&self.broker.config(), &self.host, self.port);
         Info {
             server_id: identity.id.clone(),
             server_name: identity.name.clone(),
             version: identity.version.to_owned(),
             proto: 1,
             go: concat!("dunlin", env!("CARGO_PKG_VERSION")).to_owned(),
-            host: self.host.to_string(),
-            port: i64::from(self.port),
+            host: host.to_string(),
+            port: i64::from(port),
             headers: self.headers,
             auth_required: self.auth.announced,
             tls_required: self.tls.is_required,

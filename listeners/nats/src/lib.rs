@@ -15,6 +15,7 @@ mod ping;
 mod proxy;
 mod receiver;
 mod redact;
+mod reload;
 mod secure;
 mod session;
 mod settings;
@@ -28,7 +29,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use dunlin_api::config::Config;
 use dunlin_api::{
-    Broker, Component, Connection, Endpoint, Env, Listener, NoOptions, Plugin, PluginError, Setup,
+    Broker, Component, Connection, Endpoint, Env, Listener, NoOptions, Plugin, PluginError, Setup, TakeOver,
 };
 use dunlin_net::WaitingRoom;
 use dunlin_net::tls::{TlsError, TlsStream};
@@ -118,15 +119,16 @@ impl Listener for NatsListener {
 
     /// Certificates and TLS settings apply to connections that come from now on; those with a certificate that is no
     /// longer pinned are closed (AUTH-305, AUTH-314). On an error all stays as it was. Waits for the disk.
-    fn reload(&self, config: &Config) -> Result<(), String> {
+    fn reload<'a>(&'a self, config: &Config) -> Result<TakeOver<'a>, String> {
         let tls = ClientTls::load(config, &self.env).map_err(|error| unusable_tls(error).0)?;
-        self.tls.store(tls.clone());
-        let closed = tls.map_or(0, |tls| self.tls_shared.recheck_pins(&tls));
-        if closed > 0 {
-            let line = format_args!("Disconnect {closed} clients due to pinned certs reload");
-            self.env.log().notice(line);
-        }
-        Ok(())
+        Ok(Box::new(move || {
+            self.tls.store(tls.clone());
+            let closed = tls.map_or(0, |tls| self.tls_shared.recheck_pins(&tls));
+            if closed > 0 {
+                let line = format_args!("Disconnect {closed} clients due to pinned certs reload");
+                self.env.log().notice(line);
+            }
+        }))
     }
 }
 

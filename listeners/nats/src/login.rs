@@ -31,10 +31,17 @@ impl Client {
         };
         let asks_for_account = !self.connect.account.is_empty() || self.connect.new_account;
         match decision {
-            Ok(login) if !asks_for_account => self.open(login),
-            Ok(_) => Err(self.deny(Denied::Credentials)),
-            Err(denied) => Err(self.deny(denied)),
+            Ok(login) if !asks_for_account => self.open(login)?,
+            Ok(_) => return Err(self.deny(Denied::Credentials)),
+            Err(denied) => return Err(self.deny(denied)),
         }
+        if Arc::ptr_eq(&auth, &self.broker.auth()) {
+            return Ok(());
+        }
+        // A reload came between the decision and the session, and did not see it: the other provider decides.
+        self.session = None;
+        self.account.clear();
+        Box::pin(self.log_in()).await
     }
 
     fn attempt(&self) -> LoginAttempt {

@@ -42,6 +42,12 @@ impl Pinger {
         }
     }
 
+    /// Other times, from the next tick on.
+    pub(crate) fn change(&mut self, interval: Duration, max_outstanding: u32) {
+        self.interval = interval;
+        self.max_outstanding = max_outstanding;
+    }
+
     /// The first tick after CONNECT: soon, and spread so that clients that came together are not pinged together.
     pub(crate) fn first_tick(&self, now: Instant, rng: &mut Rng) -> Instant {
         let first = self.interval.min(FIRST_PING);

@@ -24,7 +24,7 @@ use crate::name;
 use crate::ping::{Pinger, Tick};
 use crate::receiver::Receiver;
 use crate::secure::Tls;
-use crate::settings::{self, Settings};
+use crate::settings::Settings;
 use crate::trace::Tracer;
 
 /// Pauses of a publisher whose receivers are far behind, and how many of them a batch may cost (CORE-71).
@@ -137,7 +137,6 @@ impl Client {
         let env = broker.env().clone();
         let config = broker.config();
         let settings = Settings::of(&config);
-        let (host, port) = settings::advertised(&config, host, port);
         let posture = broker.auth().posture();
         let admission = broker.admit();
         let name = name::of_address(connection.stream.peer(), admission.id());
@@ -161,7 +160,7 @@ impl Client {
         };
         let info = InfoBase {
             broker: broker.clone(),
-            host,
+            host: host.clone(),
             port,
             headers: settings.headers,
             auth: posture,
@@ -181,7 +180,7 @@ impl Client {
             stream: connection.stream,
             tls,
             receiver: Arc::new(Receiver::new(&output, env.log().clone(), tracer.clone())),
-            control: Arc::new(Control::new(&output, connection.peer, &env)),
+            control: Arc::new(Control::new(&output, connection.peer, &env, &log, &tracer)),
             log,
             tracer,
             output,
@@ -424,6 +423,7 @@ impl Client {
     /// The timer rang.
     fn ring(&mut self) -> Result<(), CloseReason> {
         let now = self.env.now();
+        self.take_news();
         if let Some((end, _)) = self.alarm.end.filter(|(_, at)| now >= *at) {
             return Err(self.finish(end));
         }

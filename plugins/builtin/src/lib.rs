@@ -1,9 +1,4 @@
-//! The one list of the plugins in this binary, each behind a cargo feature of its own, and the way from a configuration
-//! to their instances.
-
-mod assembly;
-
-pub use assembly::{Assembly, AssemblyError, Named};
+//! The one list of the plugins in this binary, each behind a cargo feature of its own.
 
 use dunlin_api::{Plugin, Registry, RegistryError};
 

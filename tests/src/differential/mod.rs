@@ -50,5 +50,5 @@ pub fn deliberate(name: &str) -> Option<Vec<String>> {
 /// The server does not start. What it does wrong is in the transcript.
 pub fn play(script: &Script, kind: Kind) -> Result<Vec<String>, String> {
     let server = Server::start(kind, script.config())?;
-    Ok(transcript(script, server.address()))
+    Ok(transcript(script, &server))
 }

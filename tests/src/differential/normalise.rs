@@ -38,6 +38,22 @@ impl Normaliser {
         replace_times(&replace_keys(&text))
     }
 
+    /// A line of the log, from its level on: the addresses and ids of connections replaced.
+    pub(super) fn log_line(&mut self, line: &str) -> String {
+        let words: Vec<String> = line
+            .split(' ')
+            .map(|word| {
+                let id = word.strip_prefix("cid:").and_then(|id| id.parse().ok());
+                match (id, word.strip_prefix("127.0.0.1:")) {
+                    (Some(id), _) => format!("cid:<client {}>", self.client(id)),
+                    (_, Some(_)) => "127.0.0.1:<port>".to_owned(),
+                    _ => word.to_owned(),
+                }
+            })
+            .collect();
+        words.join(" ")
+    }
+
     fn info(&mut self, text: &str) -> String {
         // The transcript shows whether the blank before CRLF is there.
         let json = text.strip_suffix(' ').unwrap_or(text);

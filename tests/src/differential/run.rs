@@ -1,21 +1,22 @@
 //! Runs a script against a server.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
 use super::normalise::Normaliser;
 use super::script::{Action, Script, Step};
 use super::signing;
 use crate::connection::{Connection, Event, Frame};
+use crate::server::Server;
 
 /// Begins the line of a transcript in which the server did not do what the script waits for.
 pub(super) const HANGS: &str = "!! ";
 
 /// Plays a script and returns what each step was and what came back, normalised. It ends early where the server does
 /// not do what the script waits for.
-pub fn transcript(script: &Script, address: SocketAddr) -> Vec<String> {
+pub fn transcript(script: &Script, server: &Server) -> Vec<String> {
+    let address = server.address();
     let mut player = Player {
-        address,
+        server,
         keeps_pings: script.keeps_pings(),
         connections: BTreeMap::new(),
         nonces: BTreeMap::new(),
@@ -32,8 +33,8 @@ pub fn transcript(script: &Script, address: SocketAddr) -> Vec<String> {
     player.lines
 }
 
-struct Player {
-    address: SocketAddr,
+struct Player<'a> {
+    server: &'a Server,
     keeps_pings: bool,
     connections: BTreeMap<String, Connection>,
     /// Those of the first INFO of each connection.
@@ -42,7 +43,7 @@ struct Player {
     lines: Vec<String>,
 }
 
-impl Player {
+impl Player<'_> {
     fn play(&mut self, step: &Step) -> Result<(), String> {
         match &step.action {
             Action::Open(names) => names.iter().try_for_each(|name| self.open(name)),
@@ -94,11 +95,18 @@ impl Player {
                 Ok(())
             }
             Action::Gather { names, least } => self.gather(names, *least),
+            Action::Reload(config) => {
+                for line in self.server.reload(config)? {
+                    self.lines
+                        .push(format!("  log: {}", self.normaliser.log_line(&line)));
+                }
+                Ok(())
+            }
         }
     }
 
     fn open(&mut self, name: &str) -> Result<(), String> {
-        let connection = Connection::open(self.address).map_err(|error| error.to_string())?;
+        let connection = Connection::open(self.server.address()).map_err(|error| error.to_string())?;
         self.connections.insert(name.to_owned(), connection);
         let event = self.next(name)?;
         if let Event::Frame(frame) = &event {

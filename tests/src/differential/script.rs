@@ -40,6 +40,8 @@ pub(super) enum Action {
     Sort(String),
     /// Like `Sync` on each, but the messages that came are told as a sum over all of them.
     Gather { names: Vec<String>, least: usize },
+    /// Writes the configuration anew, sends the signal to reload it, and waits for the outcome in the log.
+    Reload(String),
 }
 
 impl Script {
@@ -70,13 +72,27 @@ impl Script {
             let number = index + 1;
             let at = |problem: String| format!("{number}: {problem}");
             if in_config && (line.starts_with(' ') || line.is_empty()) {
-                script.config.push_str(line);
-                script.config.push('\n');
+                let config = match script.steps.last_mut() {
+                    Some(Step {
+                        action: Action::Reload(config),
+                        ..
+                    }) => config,
+                    _ => &mut script.config,
+                };
+                config.push_str(line);
+                config.push('\n');
                 continue;
             }
             in_config = false;
             match line {
-                "server:" => in_config = true,
+                "server:" if script.steps.is_empty() => in_config = true,
+                "reload:" => {
+                    in_config = true;
+                    script.steps.push(Step {
+                        text: line.to_owned(),
+                        action: Action::Reload(String::new()),
+                    });
+                }
                 "pings" => script.keeps_pings = true,
                 _ if line.is_empty() || line.starts_with('#') => {}
                 _ => {
@@ -135,6 +151,7 @@ impl Action {
             Action::Send { name, .. } => set(name, Some(line)),
             Action::Await { name, .. } | Action::Lines { name, .. } => set(name, None),
             Action::Sync(name) | Action::Sort(name) | Action::Closed(name) => set(name, None),
+            Action::Reload(_) => Ok(()),
             Action::Gather { names, .. } => names.iter().try_for_each(|name| set(name, None)),
         }
     }
@@ -265,6 +282,15 @@ mod tests {
             script.steps()[0].action,
             Action::Open(vec!["a".into(), "b".into()])
         );
+    }
+
+    #[test]
+    fn reload_has_a_configuration_of_its_own() {
+        let script =
+            Script::parse("server:\n  port: 1\nopen a\nreload:\n  port: 2\nreload:\na sync").unwrap();
+        assert_eq!(script.config(), "  port: 1\n");
+        assert_eq!(script.steps()[1].action, Action::Reload("  port: 2\n".into()));
+        assert_eq!(script.steps()[2].action, Action::Reload(String::new()));
     }
 
     #[test]

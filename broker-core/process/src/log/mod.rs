@@ -87,6 +87,12 @@ pub struct Log {
     queue: Arc<Queue>,
 }
 
+/// Another target, opened, and another format: what [`Log::change`] puts into force.
+pub struct LogChange {
+    output: Output,
+    format: LineFormat,
+}
+
 impl Target {
     /// Where `config` wants lines: `log_file`, else `remote_syslog`, else `syslog`, else standard error (CORE-138).
     /// Syslog messages are marked with the name that this process was started by.
@@ -133,16 +139,20 @@ impl Log {
         Self::with_output(output, format, clock, disk)
     }
 
-    /// Changes target and format from the next line on, at a reload; the target is opened anew even if it is the
-    /// same file.
+    /// Makes ready for another target and format, at a reload; the target is opened anew even if it is the same file.
+    /// The log goes on as before until [`Log::change`].
     ///
     /// # Errors
-    /// [`LogError::Open`]; the log then goes on as before.
-    pub fn change(&self, target: Target, format: LineFormat) -> Result<(), LogError> {
+    /// [`LogError::Open`].
+    pub fn prepare(&self, target: Target, format: LineFormat) -> Result<LogChange, LogError> {
         let output = output(target, &self.disk)?;
+        Ok(LogChange { output, format })
+    }
+
+    /// Changes target and format from the next line on.
+    pub fn change(&self, LogChange { output, format }: LogChange) {
         self.queue
             .push(Order::Change(Box::new((output, format, self.clock.wall()))));
-        Ok(())
     }
 
     /// Opens the file anew, after a rotation from outside, and logs that it did (CORE-139). When that fails, lines

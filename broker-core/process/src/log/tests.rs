@@ -327,7 +327,7 @@ fn without_a_limit_nothing_is_rotated_until_one_below_the_size_is_set() {
     }
     assert!(log.flush());
     assert_eq!(files(&disk).len(), 1);
-    log.change(file(1000, 0), FORMAT).unwrap();
+    log.change(log.prepare(file(1000, 0), FORMAT).unwrap());
     assert!(log.flush());
     let files = files(&disk);
     assert_eq!(files.len(), 2);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dunlin_api::config::{Position, Report, Table, TableReader};
 use dunlin_api::{
-    AccountName, AuthPosture, AuthProvider, Denied, Factory, Listener, Login, LoginAttempt, PluginError,
-    PluginKind, Registry, RegistryError, Service, Setup, StoreBackend,
+    AccountName, AuthPosture, AuthProvider, Denied, Evidence, Factory, Listener, Login, LoginAttempt,
+    PluginError, PluginKind, Registry, RegistryError, Service, Setup, StoreBackend,
 };
 
 /// The listener that the configuration's top-level keys speak of.
@@ -176,6 +176,10 @@ struct Everybody;
 
 #[async_trait]
 impl AuthProvider for Everybody {
+    async fn renew(&self, _: &Evidence) -> Result<Login, Denied> {
+        Ok(Login::into_account(AccountName::global()))
+    }
+
     fn posture(&self) -> AuthPosture {
         AuthPosture::open()
     }

@@ -33,7 +33,7 @@ impl Server {
         for (_, control) in &controls {
             control.announce_lame_duck();
         }
-        let config = self.broker.config();
+        let config = self.broker().config();
         let grace = config.lame_duck_grace_period;
         self.env.sleep(grace).await;
         log.notice(format_args!("Closing existing clients"));

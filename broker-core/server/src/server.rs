@@ -1,0 +1,215 @@
+//! A broker at work: the order of starting and stopping.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dunlin_api::config::Config;
+use dunlin_api::{
+    Broker, CloseReason, Endpoint, Env, Listener, Registry, ServerIdentity, Service, ServiceError, Setup,
+    StoreBackend,
+};
+use dunlin_net::{Serving, serve};
+use dunlin_router::{ClientError, ClosedConnection, ConnectionRecord, Router, Totals};
+
+use crate::assembly::{Assembly, AssemblyError, Named};
+
+/// How long sessions may take to end when the broker stops, before they are dropped.
+const SESSION_GRACE: Duration = Duration::from_secs(1);
+
+/// A running broker.
+pub struct Server {
+    pub(crate) env: Env,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) router: Arc<Router>,
+    broker: Broker,
+    services: Vec<Box<dyn Service>>,
+    stores: Vec<Named<dyn StoreBackend>>,
+    pub(crate) listeners: Vec<(Arc<dyn Listener>, Serving)>,
+    /// Held through a reload.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
+}
+
+/// Why a broker did not start: one clear line for the operator.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The plugins that the configuration names cannot be made.
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    /// A service did not start.
+    #[error("can't start a service: {0}")]
+    Service(ServiceError),
+    /// A listener did not start.
+    #[error("{0}")]
+    Listen(#[from] io::Error),
+}
+
+impl Server {
+    /// Starts a broker: stores and services first, listeners last. `config` must have been validated.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub async fn start(
+        config: Arc<Config>,
+        registry: Arc<Registry>,
+        env: Env,
+        identity: ServerIdentity,
+    ) -> Result<Self, StartError> {
+        let assembly = Assembly::new(
+            &registry,
+            Setup {
+                env: &env,
+                config: &config,
+            },
+        );
+        let auth = assembly.auth()?;
+        let stores = assembly.stores()?;
+        let services = assembly.services()?;
+        let listeners = assembly.listeners()?;
+        let router = Arc::new(Router::new(env.clone(), identity, config.clone(), auth));
+        let broker = Broker::new(router.clone());
+        let mut server = Self {
+            env,
+            router,
+            broker,
+            services: Vec::new(),
+            stores,
+            listeners: Vec::new(),
+            reloading: tokio::sync::Mutex::default(),
+            registry,
+        };
+        if let Err(error) = server.run(services, listeners).await {
+            server.stop().await;
+            return Err(error);
+        }
+        Ok(server)
+    }
+
+    async fn run(
+        &mut self,
+        services: Vec<Box<dyn Service>>,
+        listeners: Vec<Box<dyn Listener>>,
+    ) -> Result<(), StartError> {
+        for service in services {
+            service.start(&self.broker).await.map_err(StartError::Service)?;
+            self.services.push(service);
+        }
+        for listener in listeners {
+            let listener: Arc<dyn Listener> = listener.into();
+            let serving = serve(listener.clone(), self.broker.clone()).await?;
+            self.listeners.push((listener, serving));
+        }
+        Ok(())
+    }
+
+    /// Where the broker can be reached.
+    pub fn endpoints(&self) -> Vec<(Endpoint, SocketAddr)> {
+        self.listeners
+            .iter()
+            .flat_map(|(_, serving)| serving.endpoints().to_vec())
+            .collect()
+    }
+
+    /// The port of the client listener; `None` without one.
+    pub fn client_port(&self) -> Option<u16> {
+        let endpoints = self.endpoints();
+        let client = endpoints
+            .iter()
+            .find(|(endpoint, _)| endpoint.connections == "client");
+        client.map(|(_, address)| address.port())
+    }
+
+    /// The broker as a plugin sees it, for programs that embed it.
+    pub fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
+    /// The stores that the configuration names, by name.
+    pub fn stores(&self) -> impl Iterator<Item = (&str, &dyn StoreBackend)> {
+        self.stores
+            .iter()
+            .map(|(name, store)| (name.as_str(), store.as_ref()))
+    }
+
+    /// Numbers of the whole broker.
+    pub fn totals(&self) -> Totals {
+        self.router.totals()
+    }
+
+    /// Closes one client with reason `Kicked` (CORE-86).
+    ///
+    /// # Errors
+    /// No connection has that id.
+    pub fn kick(&self, id: u64) -> Result<(), ClientError> {
+        self.router.kick(id)
+    }
+
+    /// Tells one client that this server is about to go, so that it connects elsewhere (CORE-86).
+    ///
+    /// # Errors
+    /// No connection has that id, or it cannot be told.
+    pub fn announce_lame_duck_to(&self, id: u64) -> Result<(), ClientError> {
+        self.router.announce_lame_duck_to(id)
+    }
+
+    /// Every open connection, logged in or not, in no order.
+    pub fn connections(&self) -> Vec<ConnectionRecord> {
+        self.router.connections()
+    }
+
+    /// The last connections that have closed, oldest first: as many as `max_closed_clients` says.
+    pub fn closed_connections(&self) -> Vec<ClosedConnection> {
+        self.router.closed_connections()
+    }
+
+    /// Stops: no new connections, sessions end with what is pending written, services last.
+    pub async fn stop(self) {
+        for (listener, serving) in &self.listeners {
+            serving.close().await;
+            listener.drain().await;
+        }
+        self.router.stop();
+        self.router.close_connections(CloseReason::ServerShutdown);
+        for (_, serving) in &self.listeners {
+            serving.end_sessions(SESSION_GRACE).await;
+        }
+        for (listener, _) in &self.listeners {
+            listener.shutdown().await;
+        }
+        for service in self.services.iter().rev() {
+            service.stop().await;
+        }
+        let panics = self.env.panics();
+        if panics > 0 {
+            self.env.log().warn(format_args!(
+                "{panics} sessions or tasks had to be ended since start"
+            ));
+        }
+    }
+}
+
+/// A broker without sockets, and the listener for NATS clients to hand byte streams to: for programs and tests that
+/// bring their own connections.
+///
+/// # Errors
+/// See [`StartError`].
+pub fn assemble(
+    config: Arc<Config>,
+    registry: &Registry,
+    env: Env,
+    identity: ServerIdentity,
+) -> Result<(Broker, Arc<dyn Listener>), StartError> {
+    let assembly = Assembly::new(
+        registry,
+        Setup {
+            env: &env,
+            config: &config,
+        },
+    );
+    let listener = assembly.client_listener()?;
+    let auth = assembly.auth()?;
+    let router = Arc::new(Router::new(env.clone(), identity, config, auth));
+    Ok((Broker::new(router), listener.into()))
+}
