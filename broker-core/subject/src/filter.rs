@@ -92,6 +92,13 @@ impl FilterBuf {
         Ok(Self(bytes))
     }
 
+    /// Like [`Filter::from_wire`], without a copy.
+    pub(crate) fn from_wire(bytes: impl Into<Box<[u8]>>) -> Result<Self, SubjectError> {
+        let bytes = bytes.into();
+        Filter::from_wire(&bytes)?;
+        Ok(Self(bytes))
+    }
+
     /// The filter, borrowed.
     pub fn as_filter(&self) -> Filter<'_> {
         Filter(Subject::trusted(&self.0))

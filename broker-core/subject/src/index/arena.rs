@@ -62,6 +62,11 @@ impl<T> Node<T> {
         }
     }
 
+    /// The token; empty in the root and in wildcard children.
+    pub(super) fn text(&self) -> &[u8] {
+        self.token.as_bytes()
+    }
+
     fn is_empty(&self) -> bool {
         let links = [self.children, self.partial, self.full];
         self.subscribers.is_empty() && links.iter().all(|link| *link == Link(0))

@@ -11,9 +11,11 @@
 
 mod arena;
 mod bag;
+mod queries;
 mod results;
 mod subscribers;
 mod token;
+mod watch;
 
 use std::hash::Hash;
 use std::ops::ControlFlow;
@@ -23,6 +25,7 @@ use results::Frontier;
 use subscribers::Subscribers;
 
 pub use results::{Matches, QueueGroup};
+pub use watch::{InterestWatch, WatchError};
 
 use crate::check::{FULL_WILDCARD, PARTIAL_WILDCARD};
 use crate::filter::Filter;
@@ -129,6 +132,18 @@ impl<T> InterestIndex<T> {
                 .map(|group| group.members().len())
                 .sum(),
         }
+    }
+
+    /// Whether a value is stored under exactly this filter: a plain one, or a member of this queue group.
+    /// (CORE-101)
+    pub fn has_exact(&self, filter: Filter<'_>, queue: Option<&QueueName>) -> bool {
+        let (node, mut missing) = self.arena.descend(filter.tokens(), &self.hashing);
+        let subscribers = &self.arena.node(node).subscribers;
+        missing.next().is_none()
+            && match queue {
+                None => !subscribers.plain().is_empty(),
+                Some(queue) => subscribers.groups().iter().any(|group| group.name == *queue),
+            }
     }
 
     /// Tokens stored, counting a token once for all filters that begin alike up to it.
@@ -313,6 +328,8 @@ impl<T: Clone + Eq + Hash> InterestIndex<T> {
     }
 }
 
+#[cfg(test)]
+mod generic_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
