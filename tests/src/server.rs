@@ -50,6 +50,66 @@ impl Kind {
     }
 }
 
+/// What a program says of a configuration that it only checks, or that it does not start with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The exit code. `None`: it started, or was ended by a signal.
+    pub code: Option<i32>,
+    /// What it wrote to standard error, without its own name at the start and without what Dunlin adds for people:
+    /// lines that begin with two blanks, and those about keys without effect.
+    pub lines: Vec<String>,
+}
+
+impl Verdict {
+    /// Has a program judge `files`, of which `server.conf` is the configuration; with `-t` if `only_check`. It runs
+    /// under the name `nats-server`, because its name begins what it says.
+    ///
+    /// # Errors
+    /// The program is not installed, or neither ended nor was ready in time.
+    pub fn of(kind: Kind, files: &[(String, String)], only_check: bool) -> Result<Verdict, String> {
+        let program = kind
+            .program()?
+            .ok_or("the reference server is not installed: cargo xtask tools")?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).map_err(|error| error.to_string())?;
+        }
+        let arguments: &[&str] = if only_check { &["-t"] } else { &["-a", "127.0.0.1"] };
+        let mut command = Command::new(&program);
+        #[cfg(unix)]
+        std::os::unix::process::CommandExt::arg0(&mut command, "nats-server");
+        let (mut process, lines) = Process::spawn(command.args(arguments), &folder)?;
+        loop {
+            match lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(READY) => break,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => {
+                    return Err(format!("{} hangs:\n{}", program.display(), process.log.text()));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = process.child.wait().map_err(|error| error.to_string())?;
+                    let text = process.log.text();
+                    let unnamed = |line: &str| line.strip_prefix("nats-server: ").unwrap_or(line).to_owned();
+                    let lines = text.lines().filter(|line| !line.is_empty() && !is_own(line));
+                    return Ok(Verdict {
+                        code: status.code(),
+                        lines: lines.map(unnamed).collect(),
+                    });
+                }
+            }
+        }
+        Ok(Verdict {
+            code: None,
+            lines: vec!["(started)".to_owned()],
+        })
+    }
+}
+
+/// Whether Dunlin alone says it.
+fn is_own(line: &str) -> bool {
+    line.starts_with("  ") || line.ends_with("has no effect yet in this version of Dunlin")
+}
+
 /// A running server on a free port of the loopback interface. Its process is ended, and waited for, on drop.
 #[derive(Debug)]
 pub struct Server {
@@ -195,25 +255,9 @@ impl Process {
         port: i32,
     ) -> Result<(Process, SocketAddr), String> {
         let shown = program.display();
-        let mut child = Command::new(program)
-            .args(first)
-            .args(["-a", "127.0.0.1", "-p", &port.to_string(), "-c", "server.conf"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("{shown}: {error}"))?;
-        let log = Log::default();
-        let (lines, reader) = match child.stderr.take() {
-            Some(stderr) => log.follow(stderr),
-            None => return Err(format!("{shown}: no standard error")),
-        };
-        let process = Process {
-            child,
-            log,
-            reader: Some(reader),
-        };
+        let port = port.to_string();
+        let arguments = [first, &["-a", "127.0.0.1", "-p", &port]].concat();
+        let (process, lines) = Process::spawn(Command::new(program).args(arguments), folder)?;
         let mut address = None;
         loop {
             match lines.recv_timeout(PATIENCE) {
@@ -235,6 +279,30 @@ impl Process {
                 }
             }
         }
+    }
+
+    /// Runs a program with `server.conf` beside its other arguments, and gives what it logs line by line.
+    fn spawn(command: &mut Command, folder: &TempDir) -> Result<(Process, Receiver<String>), String> {
+        let shown = command.get_program().display().to_string();
+        let mut child = command
+            .args(["-c", "server.conf"])
+            .current_dir(folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{shown}: {error}"))?;
+        let log = Log::default();
+        let (lines, reader) = match child.stderr.take() {
+            Some(stderr) => log.follow(stderr),
+            None => return Err(format!("{shown}: no standard error")),
+        };
+        let process = Process {
+            child,
+            log,
+            reader: Some(reader),
+        };
+        Ok((process, lines))
     }
 
     fn end(&mut self) {

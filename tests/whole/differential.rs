@@ -45,7 +45,32 @@ scripts! {
     auth_user_and_password
     auth_users
     client_hmsg
+    config_accounts
     config_comment_at_the_end
+    config_durations
+    config_empty
+    config_exports
+    config_includes
+    config_jetstream
+    config_leafnodes
+    config_limits_of_keys
+    config_listen_addresses
+    config_listeners
+    config_no_auth_user
+    config_operator
+    config_peers
+    config_permissions
+    config_places
+    config_places_of_permissions
+    config_several_errors
+    config_syntax
+    config_tls
+    config_unknown_fields
+    config_users
+    config_variables
+    config_wrong_shapes
+    config_wrong_types
+    config_wrong_types_at_once
     connect_after_operations
     connect_again
     connect_again_switches_account

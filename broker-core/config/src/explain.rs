@@ -391,7 +391,7 @@ mod tests {
             "authorization.users.nkey",
             expect![[r#"
                 authorization.users[].nkey: nkey
-                  Public nkey in place of name and password. Not supported yet, therefore refused.
+                  Public nkey in place of name and password: the client signs a nonce with its seed.
                   reload    takes effect without a restart
                   status    in effect
                   rule      AUTH-7
@@ -468,6 +468,8 @@ mod tests {
             "is high, consider keeping it under 60 seconds",
             "missing key",
             "is not a valid seed",
+            "Missing weight for mapping destination",
+            "invalid mapping destination",
             "not found in configured accounts",
         ];
         let mut wrong = Vec::new();

@@ -16,7 +16,8 @@ pub use run::transcript;
 pub use script::Script;
 
 use crate::paths;
-use crate::server::{Kind, Server};
+use crate::server::{Kind, Server, Verdict};
+use script::Action;
 
 /// The folder of the scripts.
 pub fn folder() -> PathBuf {
@@ -49,6 +50,29 @@ pub fn deliberate(name: &str) -> Option<Vec<String>> {
 /// # Errors
 /// The server does not start. What it does wrong is in the transcript.
 pub fn play(script: &Script, kind: Kind) -> Result<Vec<String>, String> {
+    if script.judges() {
+        return verdicts(script, kind);
+    }
     let server = Server::start(kind, script.config())?;
     Ok(transcript(script, &server))
+}
+
+/// What the program says of each configuration: the exit code and what it writes, sorted, because the reference goes
+/// through its keys in no order.
+fn verdicts(script: &Script, kind: Kind) -> Result<Vec<String>, String> {
+    let mut lines = Vec::new();
+    for step in script.steps() {
+        let Action::Judge { files, only_check } = &step.action else {
+            continue;
+        };
+        let verdict = Verdict::of(kind, files, *only_check)?;
+        let contents = files.iter().flat_map(|(_, content)| content.lines());
+        lines.extend(contents.map(|line| format!("| {line}")));
+        let code = verdict.code.map_or("none".to_owned(), |code| code.to_string());
+        lines.push(format!("{}: exit code {code}", step.text));
+        let mut said = verdict.lines;
+        said.sort();
+        lines.extend(said.into_iter().map(|line| format!("  {line}")));
+    }
+    Ok(lines)
 }

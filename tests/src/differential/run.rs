@@ -102,6 +102,7 @@ impl Player<'_> {
                 }
                 Ok(())
             }
+            Action::Judge { .. } => Err("configurations are judged without a connection".to_owned()),
         }
     }
 

@@ -42,6 +42,11 @@ pub(super) enum Action {
     Gather { names: Vec<String>, least: usize },
     /// Writes the configuration anew, sends the signal to reload it, and waits for the outcome in the log.
     Reload(String),
+    /// Has the program judge these files, by `-t` or by a start that must fail.
+    Judge {
+        files: Vec<(String, String)>,
+        only_check: bool,
+    },
 }
 
 impl Script {
@@ -67,25 +72,29 @@ impl Script {
             steps: Vec::new(),
         };
         let mut in_config = false;
+        let mut files: Vec<(String, String)> = Vec::new();
         let mut loose = BTreeMap::new();
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
             let at = |problem: String| format!("{number}: {problem}");
             if in_config && (line.starts_with(' ') || line.is_empty()) {
-                let config = match script.steps.last_mut() {
-                    Some(Step {
-                        action: Action::Reload(config),
-                        ..
-                    }) => config,
-                    _ => &mut script.config,
+                let content = match (script.steps.last_mut(), files.last_mut()) {
+                    (
+                        Some(Step {
+                            action: Action::Reload(config),
+                            ..
+                        }),
+                        _,
+                    ) => config,
+                    (_, Some((_, content))) => content,
+                    _ => continue,
                 };
-                config.push_str(line);
-                config.push('\n');
+                content.push_str(line);
+                content.push('\n');
                 continue;
             }
             in_config = false;
             match line {
-                "server:" if script.steps.is_empty() => in_config = true,
                 "reload:" => {
                     in_config = true;
                     script.steps.push(Step {
@@ -93,6 +102,22 @@ impl Script {
                         action: Action::Reload(String::new()),
                     });
                 }
+                "server:" => {
+                    in_config = true;
+                    files.push(("server.conf".to_owned(), String::new()));
+                }
+                _ if line.starts_with("file ") && line.ends_with(':') => {
+                    in_config = true;
+                    let name = line.trim_start_matches("file ").trim_end_matches(':');
+                    files.push((name.to_owned(), String::new()));
+                }
+                "check" | "start fails" => script.steps.push(Step {
+                    text: line.to_owned(),
+                    action: Action::Judge {
+                        files: std::mem::take(&mut files),
+                        only_check: line == "check",
+                    },
+                }),
                 "pings" => script.keeps_pings = true,
                 _ if line.is_empty() || line.starts_with('#') => {}
                 _ => {
@@ -111,6 +136,14 @@ impl Script {
         if script.steps.is_empty() {
             return Err("1: no steps".to_owned());
         }
+        let judged = script.steps.iter().filter(|step| step.is_judgement()).count();
+        if judged != 0 && judged != script.steps.len() {
+            return Err("1: a script that judges configurations opens no connection".to_owned());
+        }
+        script.config = files.pop().map(|(_, content)| content).unwrap_or_default();
+        if !files.is_empty() || judged != 0 && !script.config.is_empty() {
+            return Err("1: files are for `check` and `start fails`".to_owned());
+        }
         Ok(script)
     }
 
@@ -124,8 +157,19 @@ impl Script {
         self.keeps_pings
     }
 
+    /// Whether it judges configurations, and so needs no running server.
+    pub(super) fn judges(&self) -> bool {
+        self.steps.iter().any(Step::is_judgement)
+    }
+
     pub(super) fn steps(&self) -> &[Step] {
         &self.steps
+    }
+}
+
+impl Step {
+    fn is_judgement(&self) -> bool {
+        matches!(self.action, Action::Judge { .. })
     }
 }
 
@@ -153,6 +197,7 @@ impl Action {
             Action::Sync(name) | Action::Sort(name) | Action::Closed(name) => set(name, None),
             Action::Reload(_) => Ok(()),
             Action::Gather { names, .. } => names.iter().try_for_each(|name| set(name, None)),
+            Action::Judge { .. } => Ok(()),
         }
     }
 }
@@ -291,6 +336,33 @@ mod tests {
         assert_eq!(script.config(), "  port: 1\n");
         assert_eq!(script.steps()[1].action, Action::Reload("  port: 2\n".into()));
         assert_eq!(script.steps()[2].action, Action::Reload(String::new()));
+    }
+
+    #[test]
+    fn each_judgement_has_files_of_its_own() {
+        let script =
+            Script::parse("server:\n  a\ncheck\nserver:\n  b\nfile c.conf:\n  d\nstart fails\n").unwrap();
+        let file = |name: &str, content: &str| (name.to_owned(), content.to_owned());
+        let actions: Vec<_> = script.steps.iter().map(|step| step.action.clone()).collect();
+        let expected = [
+            Action::Judge {
+                files: vec![file("server.conf", "  a\n")],
+                only_check: true,
+            },
+            Action::Judge {
+                files: vec![file("server.conf", "  b\n"), file("c.conf", "  d\n")],
+                only_check: false,
+            },
+        ];
+        assert_eq!(actions, expected);
+        assert_eq!(
+            error("server:\n  a\ncheck\nopen a\na sync\n"),
+            "1: a script that judges configurations opens no connection"
+        );
+        assert_eq!(
+            error("file a:\n  b\nserver:\n  c\nopen a\na sync\n"),
+            "1: files are for `check` and `start fails`"
+        );
     }
 
     #[test]

@@ -187,6 +187,11 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
                 Ok(State::AfterValue)
             }
             END if *blocks == 0 && self.cursor.at_end() => Ok(State::Start),
+            // The reference takes a NUL that is the last byte for the end.
+            END if *blocks == 0 && self.cursor.rest() == "\0" => {
+                self.cursor.bump();
+                Ok(State::Start)
+            }
             '}' if *blocks > 0 => {
                 self.cursor.bump();
                 Ok(self.close_block(blocks))
@@ -311,7 +316,10 @@ impl<'a, 's, 'r> Parser<'a, 's, 'r> {
 
     fn value(&mut self) -> Result<Node, SyntaxError> {
         self.cursor.skip_blanks();
-        let pos = self.position();
+        let mut pos = self.position();
+        if matches!(self.cursor.peek(), '"' | '\'') {
+            pos.column = pos.column.saturating_add(1); // Text begins behind its quote.
+        }
         let value = match self.cursor.peek() {
             '[' => {
                 self.cursor.bump();

@@ -13,6 +13,9 @@ use crate::nkey;
 use crate::server_url::ServerUrl;
 use crate::text::quote;
 
+/// Port of a leafnode's URL that has none.
+const LEAFNODE_PORT: u16 = 7422;
+
 type Checked = Result<(), ConfigError>;
 
 fn fail(reason: impl Into<String>) -> Checked {
@@ -50,15 +53,6 @@ impl Config {
         Ok(())
     }
 
-    /// AUTH-1400: a trusted proxy has a key.
-    pub(super) fn check_proxies(&self) -> Checked {
-        let trusted = self.proxies.iter().flat_map(|proxies| &proxies.trusted);
-        if trusted.clone().any(|proxy| proxy.key.is_empty()) {
-            return fail("proxy trusted key \"\" is invalid");
-        }
-        Ok(())
-    }
-
     /// AUTH-1100: what does not go together with operators.
     pub(super) fn check_operators(&self) -> Checked {
         if !self.in_operator_mode() {
@@ -92,7 +86,11 @@ impl Config {
             let websocket = |url: &ServerUrl| url.scheme == "ws" || url.scheme == "wss";
             let count = remote.urls.iter().filter(|url| websocket(url)).count();
             if count > 0 && count < remote.urls.len() {
-                let urls: Vec<String> = remote.urls.iter().map(|url| quote(&url.to_string())).collect();
+                let urls = remote.urls.iter().map(|url| {
+                    let port = url.port.or(Some(LEAFNODE_PORT));
+                    quote(&ServerUrl { port, ..url.clone() }.to_string())
+                });
+                let urls: Vec<String> = urls.collect();
                 return fail(format!(
                     "remote leaf node configuration cannot have a mix of websocket and non-websocket urls: [{}]",
                     urls.join(" ")
@@ -153,6 +151,15 @@ impl Config {
             }
         }
         Ok(())
+    }
+
+    /// AUTH-1400: for options that come from no file.
+    pub(super) fn check_proxies(&self) -> Checked {
+        let trusted = self.proxies.iter().flat_map(|proxies| &proxies.trusted);
+        match trusted.into_iter().find(|proxy| !nkey::is_any_public(&proxy.key)) {
+            Some(proxy) => fail(format!("proxy trusted key {} is invalid", quote(&proxy.key))),
+            None => Ok(()),
+        }
     }
 
     /// NET 3.1.

@@ -12,7 +12,7 @@ use crate::text::{parse_duration, print_duration, quote};
 use crate::value::Value;
 
 /// What the file asks for; the mode is checked at start, not by `-t` (CORE-127).
-#[derive(Clone, Debug, Default, PartialEq, Eq, ConfigSection)]
+#[derive(Clone, Debug, Default, ConfigSection)]
 pub struct Compression {
     /// How to compress; see [`CompressionMode`].
     #[config(values = ["not_supported", "off", "accept", "on", "s2_auto", "s2_fast", "s2_better", "s2_best"],
@@ -65,6 +65,24 @@ pub(super) const SHAPE: Shape = Shape::AnyOf(&[
     ]),
     Shape::table::<Compression>(),
 ]);
+
+/// Absent thresholds of `s2_auto` equal the default ones; for a reload nothing has changed then.
+impl PartialEq for Compression {
+    fn eq(&self, other: &Self) -> bool {
+        let thresholds = |compression: &Self| -> Vec<Duration> {
+            let given = &compression.rtt_thresholds;
+            let is_auto = ["auto", "s2_auto"]
+                .iter()
+                .any(|mode| mode.eq_ignore_ascii_case(&compression.mode));
+            if given.is_empty() && is_auto {
+                THRESHOLDS.to_vec()
+            } else {
+                given.clone()
+            }
+        };
+        self.mode == other.mode && thresholds(self) == thresholds(other)
+    }
+}
 
 impl Compression {
     /// The mode that is meant; `on` stands for "on" and "true", absent is `None`.

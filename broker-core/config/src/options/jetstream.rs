@@ -92,7 +92,7 @@ pub struct JetStreamOptions {
 }
 
 /// Limits that streams and consumers may not exceed; `None` is no limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq, ConfigSection)]
+#[derive(Clone, Debug, PartialEq, Eq, ConfigSection)]
 pub struct JetStreamLimits {
     /// Consumers of a stream that sets no limit; negative for none.
     #[config(default = 1000, spec = "CORE section 15")]
@@ -227,6 +227,12 @@ pub(super) const SHAPE: Shape = Shape::AnyOf(&[Shape::Bool, SWITCH, Shape::table
 /// The same in an account.
 pub(super) const ACCOUNT_SHAPE: Shape =
     Shape::AnyOf(&[Shape::Bool, SWITCH, Shape::table::<AccountJetStream>()]);
+
+impl Default for JetStreamLimits {
+    fn default() -> Self {
+        Self::defaults()
+    }
+}
 
 impl Default for JetStreamOptions {
     fn default() -> Self {

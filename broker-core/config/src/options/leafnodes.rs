@@ -3,8 +3,10 @@
 //! Rules: the leafnodes paragraph of CORE section 15, NET 4.1, CORE-151.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
+use super::GLOBAL_ACCOUNT;
 use super::compression::{self, Compression};
 use super::permissions::{SubjectRule, plain_subjects};
 use super::readers::{self, WriteTimeout};
@@ -320,6 +322,12 @@ impl LeafnodeAuthorization {
     }
 }
 
+impl Default for RemoteLeafnode {
+    fn default() -> Self {
+        Self::defaults()
+    }
+}
+
 impl RemoteLeafnode {
     fn settle(&mut self, table: &TableReader<'_>, report: &mut Report) {
         self.origin = table.position().into();
@@ -345,12 +353,42 @@ impl RemoteLeafnode {
         }
     }
 
-    /// What tells remotes apart; without passwords.
-    fn name(&self) -> String {
-        let mut urls: Vec<String> = self.urls.iter().map(ToString::to_string).collect();
-        urls.sort_unstable();
-        let creds = self.credentials.as_deref().unwrap_or_default();
-        format!("{:?}, account={}, creds={creds}", urls, self.account)
+    /// What tells remotes apart, in the reference's words. Passwords and seeds count only if `with_secrets`; never log
+    /// that form.
+    fn name(&self, with_secrets: bool) -> String {
+        let shown = |url: &ServerUrl| {
+            if with_secrets && !url.password.is_empty() {
+                quote(&format!("{url} {}", url.password.expose()))
+            } else {
+                quote(&url.to_string())
+            }
+        };
+        let urls: Vec<String> = self.urls.iter().map(shown).collect();
+        let account = if self.account.is_empty() {
+            GLOBAL_ACCOUNT
+        } else {
+            &self.account
+        };
+        let mut name = format!("urls=[{}], account={}", urls.join(" "), quote(account));
+        if let Some(file) = &self.credentials {
+            name.push_str(&format!(", credentials={}", quote(file)));
+        }
+        if !self.nkey.is_empty() {
+            let shown = if with_secrets {
+                self.nkey.expose()
+            } else {
+                "[REDACTED]"
+            };
+            name.push_str(&format!(", nkey={}", quote(shown)));
+        }
+        name
+    }
+}
+
+/// `urls=[..], account=".."`, and what it logs in with; without secrets.
+impl fmt::Display for RemoteLeafnode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name(false))
     }
 }
 
@@ -444,10 +482,10 @@ fn remotes(field: &Field<'_>, report: &mut Report) -> Option<Vec<RemoteLeafnode>
         let Some(remote) = read_section::<RemoteLeafnode>(&item, report) else {
             continue;
         };
-        if names.insert(remote.name()) {
+        if names.insert(remote.name(true)) {
             remotes.push(remote);
         } else {
-            report.error(item.pos, item.key, format!("duplicate remote {}", remote.name()));
+            report.error(item.pos, item.key, format!("duplicate remote {remote}"));
         }
     }
     Some(remotes)

@@ -9,6 +9,7 @@ mod blocks;
 mod callout;
 mod cluster;
 mod compression;
+mod feature_flags;
 mod jetstream;
 mod leafnodes;
 mod listeners;
@@ -285,7 +286,7 @@ pub struct Config {
     #[config(with = readers::metadata, kind = "table of strings", reload = "metadata", spec = "CORE section 15")]
     pub server_metadata: BTreeMap<String, String>,
     /// Switches of features that are being introduced.
-    #[config(with = readers::feature_flags, kind = "table of bools", inert, spec = "CORE section 15")]
+    #[config(with = feature_flags::feature_flags, kind = "table of bools", inert, spec = "CORE section 15")]
     pub feature_flags: BTreeMap<String, bool>,
     /// TLS of the NATS listener.
     #[config(with = tls::client_tls, spec = "AUTH-300", reload)]
@@ -352,6 +353,16 @@ impl Config {
             Some(tls) => tls.handshake_timeout() + Duration::from_secs(1),
             None => Duration::from_secs(2),
         })
+    }
+
+    /// Host of the monitoring page: that of `https` or `http` where they name one, else the NATS listener's.
+    pub fn monitor_host(&self) -> &str {
+        let given = [&self.https, &self.http];
+        let named = given.into_iter().flatten().map(|listen| listen.host.as_str());
+        named
+            .into_iter()
+            .find(|host| !host.is_empty())
+            .unwrap_or(&self.host)
     }
 
     /// Name of the account that carries system messages; `None` when there is none.

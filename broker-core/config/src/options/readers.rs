@@ -325,22 +325,3 @@ pub(super) fn js_domains(field: &Field<'_>, report: &mut Report) -> Option<BTree
         }
     }
 }
-
-pub(super) fn feature_flags(field: &Field<'_>, report: &mut Report) -> Option<BTreeMap<String, bool>> {
-    let Value::Table(table) = &field.node.value else {
-        let got = field.node.value.type_name();
-        return field.error(
-            format!("error parsing feature flags: unsupported type {got}"),
-            report,
-        );
-    };
-    let read = table.iter().filter_map(|entry| match entry.node.value {
-        Value::Bool(on) => Some((entry.key.to_string(), on)),
-        ref other => {
-            let (flag, got) = (crate::text::quote(&entry.key), other.type_name());
-            let reason = format!("error parsing feature flag {flag}: expected bool, got {got}");
-            Field::of(entry).error(reason, report)
-        }
-    });
-    Some(read.collect())
-}

@@ -4,6 +4,7 @@ mod errors;
 mod layout;
 mod references;
 mod values;
+mod whole;
 
 use expect_test::Expect;
 use proptest::prelude::*;

@@ -1,7 +1,9 @@
 //! The options, rule by rule. Both syntaxes give the same tree, so most cases are in nats.conf.
 
+mod any_text;
 mod authorization;
 mod golden;
+mod golden_blocks;
 mod jetstream;
 mod listeners;
 mod mappings;

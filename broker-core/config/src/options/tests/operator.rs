@@ -216,11 +216,13 @@ fn ocsp_is_a_bool_or_a_table() {
     ]);
 }
 
-// CORE section 15 [TestFeatureFlags*]
+// CORE section 15 [TestFeatureFlagsConfigParseNonBool]
 #[test]
 fn feature_flags_are_bools() {
     assert_eq!(
-        config("feature_flags { a: true }").feature_flags.get("a"),
+        config("feature_flags { js_ack_fc_v2: true }")
+            .feature_flags
+            .get("js_ack_fc_v2"),
         Some(&true)
     );
     check_texts(&[
@@ -229,8 +231,8 @@ fn feature_flags_are_bools() {
             "error parsing feature flags: unsupported type int64",
         ),
         (
-            "feature_flags { a: 1 }",
-            "error parsing feature flag \"a\": expected bool, got int64",
+            "feature_flags { a: \"true\" }",
+            "error parsing feature flag \"a\": expected bool, got string",
         ),
         (
             "default_js_domain: 1",

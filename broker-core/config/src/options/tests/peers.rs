@@ -158,8 +158,8 @@ fn blocks_of_peers_are_checked_at_start() {
         ),
         (
             "leafnodes { remotes: [{ url: [\"ws://a\", \"nats://b\"] }] }",
-            "remote leaf node configuration cannot have a mix of websocket and non-websocket urls: [\"ws://a\" \
-             \"nats://b\"]",
+            "remote leaf node configuration cannot have a mix of websocket and non-websocket urls: [\"ws://a:7422\" \
+             \"nats://b:7422\"]",
         ),
         (
             "leafnodes { remotes: [{ url: \"nats://b\", account: X }] }",
@@ -188,14 +188,18 @@ fn blocks_of_peers_are_checked_at_start() {
     }
 }
 
-// CORE section 15, NET 3.1 [TestServerValidateGatewaysOptions, TestParseGateways*]
+// CORE section 15, NET 3.1 [TestParsingGateways]
 #[test]
 fn gateways_are_read() {
     let gateway = config(
         "gateway {
            name: A, listen: \"127.0.0.1:4444\", advertise: me, connect_retries: 3, reject_unknown: true
            authorization { user: ivan, password: pwd, timeout: 2 }
-           gateways: [ { name: B, urls: [\"nats://a:1\", \"nats://b:2\"] }, { name: C, url: \"nats://c:3\" } ]
+           tls { cert_file: a, key_file: b, timeout: 3 }
+           gateways: [
+             { name: B, urls: [\"nats://a:1\", \"nats://b:2\"], tls { cert_file: c, key_file: d } }
+             { name: C, url: \"nats://c:3\" }
+           ]
          }",
     )
     .gateway
@@ -203,6 +207,14 @@ fn gateways_are_read() {
     assert!(gateway.reject_unknown_cluster);
     assert_eq!((gateway.port, gateway.gateways[0].urls.len()), (4444, 2));
     assert_eq!(gateway.gateways[1].urls[0].port, Some(3));
+    let login = gateway.authorization.unwrap();
+    assert_eq!(
+        (login.user.as_str(), login.timeout),
+        ("ivan", Some(Duration::from_secs(2)))
+    );
+    assert_eq!(gateway.tls.unwrap().handshake_timeout(), Duration::from_secs(3));
+    let of_b = gateway.gateways[0].tls.as_ref().unwrap();
+    assert_eq!(of_b.cert_file.as_deref(), Some("c"));
     check_errors(&[
         ("gateway: x", "Expected gateway to be a map, got string"),
         ("gateway { name: \"a b\" }", "gateway name cannot contain spaces"),
@@ -292,7 +304,7 @@ fn errors_of_leafnodes_are_the_references() {
         ),
         (
             "leafnodes { remotes: [{ url: \"nats://a\" }, { url: \"nats://a\" }] }",
-            "duplicate remote [\"nats://a\"], account=, creds=",
+            "duplicate remote urls=[\"nats://a\"], account=\"$G\"",
         ),
         (
             "leafnodes { remotes: [{ url: \"nats://a\", nkey: SUX }] }",
