@@ -126,7 +126,8 @@ fn row(attack: &Attack, server: &str, outcomes: &[Outcome]) -> String {
         median(|o| o.resident_most as f64),
     );
     let held = median(|o| o.held as f64);
-    let each = if held > 0.0 {
+    // Where the server closes them at once there is nobody to share the growth among.
+    let each = if held >= 100.0 {
         format!("{:.1}", (most - before).max(0.0) / held / 1024.0)
     } else {
         "-".to_owned()
