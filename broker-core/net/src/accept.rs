@@ -20,6 +20,11 @@ use tokio::sync::{Notify, oneshot};
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// Connections that are accepted in a row before everybody else on the shard has a turn. A new connection costs some ten
+/// times what a message does, so a flood of them must not stand in front of those who are there: it waits in the
+/// system's queue.
+const IN_A_ROW: u32 = 8;
+
 /// How long abandoned sessions may take to reach their next await.
 const ABANDONED_WAIT: Duration = Duration::from_secs(1);
 
@@ -140,11 +145,17 @@ struct Accept {
 impl Accept {
     async fn run(self, mut acceptor: Box<dyn Acceptor>) {
         let mut pause = FIRST_PAUSE;
+        let mut in_a_row = 0;
         loop {
             match acceptor.accept().await {
                 Ok(incoming) => {
                     pause = FIRST_PAUSE;
                     self.start(incoming);
+                    in_a_row += 1;
+                    if in_a_row == IN_A_ROW {
+                        in_a_row = 0;
+                        tokio::task::yield_now().await;
+                    }
                 }
                 Err(error) => pause = self.rest(&error, pause).await,
             }
