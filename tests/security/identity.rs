@@ -131,3 +131,40 @@ fn user_for_another_kind_of_connection_is_refused() {
         assert_refused(&stage, &[r#"CONNECT {"user":"w","pass":"w"}"#]).await;
     });
 }
+
+const KEY: &str = "UDXU4RCSJNZOIQHZNWXHXORDPRTGNJAHAHFRGZNEEJCPQTT2M7NLCNF4";
+
+// [2023-46129: keys that were all zero] No two nonces of a broker are the same, and none is empty.
+#[test]
+fn nonces_differ() {
+    sim::run(|| async {
+        let stage = Stage::new(&format!("authorization {{ users: [{{nkey: {KEY}}}] }}\n")).await;
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..100 {
+            let info = stage.connect().await.expect("\r\n").await;
+            let (_, rest) = info.split_once(r#""nonce":""#).expect("a nonce");
+            let (nonce, _) = rest.split_once('"').expect("a string");
+            assert!(nonce.len() == 15 && seen.insert(nonce.to_owned()), "{nonce}");
+        }
+    });
+}
+
+// [2026-23: a key that is too short] Signatures and keys of every length, over a nonce or over nothing, let nobody in.
+#[test]
+fn signatures_of_every_length_are_refused() {
+    sim::run(|| async {
+        let stage = Stage::new(&format!("authorization {{ users: [{{nkey: {KEY}}}] }}\n")).await;
+        for len in [0, 1, 2, 3, 43, 84, 85, 86, 87, 88, 89, 200] {
+            let sig = "A".repeat(len);
+            let short = KEY.get(..len.min(56)).unwrap_or(KEY);
+            let lines = [
+                format!(r#"CONNECT {{"nkey":"{KEY}","sig":"{sig}"}}"#),
+                format!(r#"CONNECT {{"nkey":"{short}","sig":"{sig}"}}"#),
+                format!(r#"CONNECT {{"nkey":"{KEY}","sig":"{sig}==","jwt":"{sig}"}}"#),
+            ];
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            assert_refused(&stage, &lines).await;
+        }
+        assert_eq!(stage.broker.env.panics(), 0);
+    });
+}
