@@ -116,7 +116,7 @@ fn zsh() -> String {
     format!(
         "#compdef {PROGRAMS}\n\
          # Completions of dunlin for zsh.\n\
-         _arguments -s \\\n\
+         _arguments \\\n\
          {specs}    '1:command:(({}))' \\\n    \
              '*::argument:_files'\n",
         words.join(" ")
