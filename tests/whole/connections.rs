@@ -580,3 +580,26 @@ fn pending_bytes_beyond_31_bits_are_a_limit_like_others() {
         assert_eq!(client.sync().await, "MSG foo 1 3\r\nmsg\r\n");
     });
 }
+
+// CORE-17 [TestClientAdvertiseConnectURL]
+#[test]
+fn clients_are_told_the_advertised_address_or_those_of_the_machine() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        for (config, urls) in [
+            ("", ["nats://10.0.0.1:4222"]),
+            (
+                "client_advertise = \"nats.example.com\"\n",
+                ["nats://nats.example.com:4222"],
+            ),
+            (
+                "client_advertise = \"nats.example.com:7777\"\n",
+                ["nats://nats.example.com:7777"],
+            ),
+        ] {
+            let broker = sim::start(&world, host(1), config).await;
+            assert_eq!(broker.server.client_urls(), urls);
+            broker.server.stop().await;
+        }
+    });
+}

@@ -12,11 +12,13 @@ pub mod sim;
 pub mod tls;
 
 mod accept;
+mod address;
 mod tcp;
 #[cfg(test)]
 mod test_streams;
 mod waiting;
 
 pub use accept::{Serving, serve};
+pub use address::{AddressError, connect_addresses, host_and_port, host_port};
 pub use tcp::TcpNetwork;
 pub use waiting::{Seat, WaitingRoom};

@@ -37,6 +37,12 @@ impl TcpNetwork {
 
 #[async_trait]
 impl Network for TcpNetwork {
+    fn interfaces(&self) -> Vec<IpAddr> {
+        let mut interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        interfaces.sort_by_key(|interface| interface.index);
+        interfaces.iter().map(|interface| interface.ip()).collect()
+    }
+
     /// A wildcard address of either family takes IPv4 and IPv6 where the machine has both, as the reference does;
     /// [`Acceptor::local`] is then `[::]`.
     async fn bind(&self, address: SocketAddr) -> io::Result<Box<dyn Acceptor>> {

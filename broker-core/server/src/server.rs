@@ -10,7 +10,7 @@ use dunlin_api::{
     Broker, CloseReason, Endpoint, Env, Listener, Registry, ServerIdentity, Service, ServiceError, Setup,
     StoreBackend,
 };
-use dunlin_net::{Serving, serve};
+use dunlin_net::{Serving, connect_addresses, host_and_port, host_port, serve};
 use dunlin_router::{ClientError, ClosedConnection, ConnectionRecord, Router, Totals};
 
 use crate::assembly::{Assembly, AssemblyError, Named};
@@ -119,6 +119,36 @@ impl Server {
             .iter()
             .find(|(endpoint, _)| endpoint.connections == "client");
         client.map(|(_, address)| address.port())
+    }
+
+    /// URLs at which clients can be told to connect: `client_advertise`, else the listener's host, for a wildcard every
+    /// address that others can reach (CORE-17). Empty where there is no listener for clients.
+    pub fn client_urls(&self) -> Vec<String> {
+        let endpoints = self.endpoints();
+        let Some((endpoint, bound)) = endpoints
+            .iter()
+            .find(|(endpoint, _)| endpoint.connections == "client")
+        else {
+            return Vec::new();
+        };
+        let config = self.broker.config();
+        let advertised = config.client_advertise.as_deref().filter(|text| !text.is_empty());
+        let advertised = advertised.and_then(|text| host_and_port(text, bound.port()).ok());
+        let addresses = match advertised {
+            Some((host, port)) => vec![host_port(&host, port)],
+            None => connect_addresses(&endpoint.host, bound.port(), &self.env.network().interfaces()),
+        };
+        if addresses.is_empty() {
+            let host = &endpoint.host;
+            self.env
+                .log()
+                .error(format_args!("Address {host:?} can not be resolved properly"));
+        }
+        let scheme = endpoint.scheme;
+        addresses
+            .into_iter()
+            .map(|address| format!("{scheme}://{address}"))
+            .collect()
     }
 
     /// The broker as a plugin sees it, for programs that embed it.

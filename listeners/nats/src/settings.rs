@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dunlin_api::Endpoint;
 use dunlin_api::config::Config;
+use dunlin_net::host_and_port;
 use dunlin_net::output::OutputLimits;
 
 /// Settings of one connection, read when it is accepted.
@@ -64,19 +65,6 @@ pub(crate) fn advertised(config: &Config, host: &Arc<str>, port: u16) -> (Arc<st
     }
 }
 
-/// Why an address is none, in the words of the reference.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AddressError {
-    #[error("address {0}: too many colons in address")]
-    Colons(String),
-    #[error("address {0}: missing ']' in address")]
-    Bracket(String),
-    #[error("address {0}: unexpected '{1}' in address")]
-    Unexpected(String, char),
-    #[error("strconv.Atoi: parsing {0:?}: invalid syntax")]
-    Port(String),
-}
-
 /// Checks `client_advertise` before anybody is told about it.
 pub(crate) fn check_advertised(config: &Config) -> Result<(), String> {
     let Some(text) = config.client_advertise.as_deref().filter(|text| !text.is_empty()) else {
@@ -87,70 +75,5 @@ pub(crate) fn check_advertised(config: &Config) -> Result<(), String> {
         Err(error) => Err(format!(
             "Error setting server INFO with ClientAdvertise value of {text}, err={error}"
         )),
-    }
-}
-
-/// Host and port of `text`; a port that is missing, 0 or -1 is `default_port` (CORE-144).
-fn host_and_port(text: &str, default_port: u16) -> Result<(String, u16), AddressError> {
-    let unexpected = |found| Err(AddressError::Unexpected(text.to_owned(), found));
-    let (host, port) = match text.strip_prefix('[') {
-        Some(rest) => {
-            let Some((host, rest)) = rest.split_once(']') else {
-                return Err(AddressError::Bracket(text.to_owned()));
-            };
-            match rest.strip_prefix(':') {
-                Some(port) if port.contains(':') => return Err(AddressError::Colons(text.to_owned())),
-                Some(port) => (host, Some(port)),
-                None if rest.is_empty() => (host, None),
-                None => return Err(AddressError::Colons(text.to_owned())),
-            }
-        }
-        None => match text.split_once(':') {
-            Some((_, port)) if port.contains(':') => return Err(AddressError::Colons(text.to_owned())),
-            Some((host, port)) => (host, Some(port)),
-            None => (text, None),
-        },
-    };
-    for bracket in ['[', ']'] {
-        if host.contains(bracket) || port.is_some_and(|port| port.contains(bracket)) {
-            return unexpected(bracket);
-        }
-    }
-    let port = match port.map(str::trim) {
-        None | Some("0" | "-1") => default_port,
-        Some(port) => port.parse().map_err(|_| AddressError::Port(port.to_owned()))?,
-    };
-    Ok((host.trim().to_owned(), port))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: Result<(&str, u16), &str>) {
-        let found = host_and_port(text, 4222).map_err(|error| error.to_string());
-        let expected = expected
-            .map(|(host, port)| (host.to_owned(), port))
-            .map_err(str::to_owned);
-        assert_eq!(found, expected, "{text:?}");
-    }
-
-    // CORE-17, CORE-144 [TestClientAdvertiseConnectURL, TestClientAdvertiseErrorOnStartup, TestParseHostPort]
-    #[test]
-    fn an_advertised_address_is_a_host_and_perhaps_a_port() {
-        check("nats.example.com", Ok(("nats.example.com", 4222)));
-        check("nats.example.com:7777", Ok(("nats.example.com", 7777)));
-        check(" host : 22 ", Ok(("host", 22)));
-        check("host:0", Ok(("host", 4222)));
-        check("host:-1", Ok(("host", 4222)));
-        check("[::1]:5", Ok(("::1", 5)));
-        check("[::1]", Ok(("::1", 4222)));
-        check("::1", Err("address ::1: too many colons in address"));
-        check("a:b:80", Err("address a:b:80: too many colons in address"));
-        check("[::1", Err("address [::1: missing ']' in address"));
-        check("h]:1", Err("address h]:1: unexpected ']' in address"));
-        check("host:port", Err("strconv.Atoi: parsing \"port\": invalid syntax"));
-        check("host:", Err("strconv.Atoi: parsing \"\": invalid syntax"));
     }
 }

@@ -89,6 +89,9 @@ pub trait Incoming: Send + 'static {
 /// The network as the broker sees it.
 #[async_trait]
 pub trait Network: Send + Sync + 'static {
+    /// The addresses of this machine, in the order of its interfaces; empty where they cannot be told.
+    fn interfaces(&self) -> Vec<IpAddr>;
+
     /// Listens on `address`; port 0 picks a free one.
     ///
     /// # Errors

@@ -220,6 +220,10 @@ impl SimNetwork {
 
 #[async_trait]
 impl Network for SimNetwork {
+    fn interfaces(&self) -> Vec<IpAddr> {
+        vec![self.ip]
+    }
+
     async fn bind(&self, address: SocketAddr) -> io::Result<Box<dyn Acceptor>> {
         if self.own(address.ip()) != self.ip {
             return Err(io::ErrorKind::AddrNotAvailable.into());
