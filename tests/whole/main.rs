@@ -8,6 +8,7 @@
 )]
 
 mod allocation;
+mod auth_certificates;
 mod auth_logins;
 mod auth_renewal;
 mod command_line;
