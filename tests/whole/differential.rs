@@ -233,6 +233,7 @@ scripts! {
     queue_group_over_subjects
     queue_groups_and_plain
     queue_groups_on_one_connection
+    reload_lines
     request_reply
     reserved_queue_group
     reserved_replies
