@@ -19,6 +19,7 @@ mod interop;
 mod isolation;
 mod lame_duck;
 mod load;
+mod mappings;
 mod plugins;
 mod process;
 #[path = "../security/mod.rs"]
