@@ -129,15 +129,16 @@ impl Life<'_> {
 }
 
 async fn reload(server: &Server, files: &mut Takeover<'_>, logger: &Logger) {
-    let outcome = match files.read() {
-        Ok(Loaded { config, digest, .. }) => {
-            let reloaded = server.reload(config, &digest, files).await;
-            reloaded.map(|_| ()).map_err(|error| error.to_string())
-        }
-        Err(reason) => Err(reason),
+    let (reason, remedies) = match files.read() {
+        Ok(Loaded { config, digest, .. }) => match server.reload(config, &digest, files).await {
+            Ok(_) => return,
+            Err(error) => (error.to_string(), Vec::new()),
+        },
+        Err(error) => (error.reason, error.remedies),
     };
-    if let Err(reason) = outcome {
-        logger.error(format_args!("Failed to reload server configuration: {reason}"));
+    logger.error(format_args!("Failed to reload server configuration: {reason}"));
+    for remedy in remedies {
+        logger.error(format_args!("{remedy}"));
     }
 }
 

@@ -233,7 +233,35 @@ scripts! {
     queue_group_over_subjects
     queue_groups_and_plain
     queue_groups_on_one_connection
+    reload_account_added
+    reload_account_payload
+    reload_all_or_nothing
+    reload_allow_responses
+    reload_bad_file
+    reload_client_advertise
     reload_lines
+    reload_max_connections_enough
+    reload_max_connections_none
+    reload_max_control_line
+    reload_max_payload
+    reload_no_auth_user
+    reload_nothing_changed
+    reload_password_changed
+    reload_permissions_at_delivery
+    reload_permissions_default
+    reload_permissions_narrowed
+    reload_permissions_of_queues
+    reload_permissions_widened
+    reload_refused
+    reload_refused_in_order
+    reload_single_user_changed
+    reload_system_account
+    reload_token_changed
+    reload_token_not_required
+    reload_token_required
+    reload_user_moves
+    reload_user_removed
+    reload_users_required
     request_reply
     reserved_queue_group
     reserved_replies

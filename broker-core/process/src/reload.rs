@@ -27,6 +27,40 @@ const LOG_KEYS: [&str; 8] = [
     "remote_syslog",
 ];
 
+/// Why a configuration that was read again cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Unusable {
+    /// The reference's text, without a line end.
+    pub reason: String,
+    /// What can be done about it, each with its place.
+    pub remedies: Vec<String>,
+}
+
+impl From<&str> for Unusable {
+    fn from(reason: &str) -> Self {
+        let (reason, remedies) = (reason.to_owned(), Vec::new());
+        Self { reason, remedies }
+    }
+}
+
+impl Unusable {
+    fn of(error: &LoadError) -> Self {
+        let findings = match error {
+            LoadError::Invalid(report) => report.findings(),
+            _ => Vec::new(),
+        };
+        let remedies = findings.iter().filter_map(|finding| {
+            let (remedy, position) = (finding.remedy.as_ref()?, finding.position.as_ref()?);
+            Some(format!("{position}: {remedy}"))
+        });
+        Self {
+            reason: error.to_string().trim_end().to_owned(),
+            remedies: remedies.collect(),
+        }
+    }
+}
+
 /// Log and files of a process whose broker is up.
 pub struct Takeover<'a> {
     flags: &'a Flags,
@@ -66,32 +100,22 @@ impl<'a> Takeover<'a> {
     /// Reads the configuration again, applies the flags, and checks it. What only deserves a word is logged.
     ///
     /// # Errors
-    /// The reference's text, without a line end; what can be done about it is logged.
-    pub fn read(&self) -> Result<Loaded, String> {
+    /// See [`Unusable`].
+    pub fn read(&self) -> Result<Loaded, Unusable> {
         let path = self.flags.config.as_deref();
         let path = path.ok_or("can only reload config when a file is provided using -c or --config")?;
-        let mut loaded = Config::load(path, self.source).map_err(|error| self.explain(&error))?;
+        let mut loaded = Config::load(path, self.source).map_err(|error| Unusable::of(&error))?;
         self.flags
             .apply(&mut loaded.config)
-            .map_err(|error| error.to_string())?;
-        loaded.config.validate().map_err(|error| error.to_string())?;
+            .map_err(|error| Unusable::from(&*error.to_string()))?;
+        let valid = loaded.config.validate();
+        valid.map_err(|error| Unusable::from(&*error.to_string()))?;
         for finding in loaded.report.findings() {
             if matches!(finding.severity, Severity::Warning | Severity::Inert) {
                 self.logger.warn(format_args!("{finding}"));
             }
         }
         Ok(loaded)
-    }
-
-    fn explain(&self, error: &LoadError) -> String {
-        if let LoadError::Invalid(report) = error {
-            for finding in report.of(Severity::Error) {
-                if let (Some(remedy), Some(position)) = (&finding.remedy, &finding.position) {
-                    self.logger.error(format_args!("{position}: {remedy}"));
-                }
-            }
-        }
-        error.to_string().trim_end().to_owned()
     }
 
     fn write_ports_file(&mut self, config: &Config) {
