@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use dunlin::{NATS_LEVEL, VERSION};
-use dunlin_api::config::Severity;
+use dunlin_api::config::{Config, LoadError, Report, Severity};
 use dunlin_api::{Logger, Registry, SystemDisk};
+use dunlin_net::tls::ServerTls;
 use dunlin_process::cli::{self, Command, Flags};
 use dunlin_process::log::Log;
 use dunlin_process::terminal::Terminal;
@@ -32,13 +33,13 @@ fn main() -> ExitCode {
 fn obey(command: Command, arguments: &[String], terminal: Terminal) -> ExitCode {
     match command {
         Command::Run(flags) => run(&flags, arguments, terminal),
-        Command::Test { file } => configuration::check(&file, terminal),
+        Command::Test { file } => configuration::check(&file, probe, terminal),
         Command::Version => terminal.say(&terminal.program().version_line(VERSION, NATS_LEVEL)),
         Command::Help => terminal.say(&cli::usage(terminal.program())),
         Command::HelpTls => terminal.say(&cli::tls_help()),
         Command::Completions(shell) => terminal.say(&shell.completions()),
         Command::Man => terminal.say(&cli::manual(VERSION, NATS_LEVEL)),
-        Command::Config(command) => configuration::obey(command, terminal),
+        Command::Config(command) => configuration::obey(command, probe, terminal),
         Command::Plugins => match registry() {
             Ok(registry) => terminal.say(&plugins::list(&registry)),
             Err(error) => terminal.refuse(&error),
@@ -58,6 +59,11 @@ fn registry() -> Result<Registry, dunlin_api::RegistryError> {
     Ok(registry)
 }
 
+/// Certificates and keys must be good before anything starts.
+fn probe(config: &Config, report: &mut Report) {
+    ServerTls::check(config, &SystemDisk, report);
+}
+
 fn run(flags: &Flags, arguments: &[String], terminal: Terminal) -> ExitCode {
     let mut loaded = match configuration::load(flags.config.as_deref()) {
         Ok(loaded) => loaded,
@@ -71,6 +77,11 @@ fn run(flags: &Flags, arguments: &[String], terminal: Terminal) -> ExitCode {
     }
     if let Err(error) = loaded.config.validate() {
         return terminal.refuse(&error);
+    }
+    let mut elsewhere = Report::new();
+    probe(&loaded.config, &mut elsewhere);
+    if elsewhere.has_errors() {
+        return terminal.refuse_configuration(&LoadError::Invalid(elsewhere));
     }
     let log = match Log::of(&loaded.config) {
         Ok(log) => log,

@@ -2,9 +2,12 @@
 //!
 //! It never answers by itself and repairs nothing, so what a test sees is what was on the wire.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::Duration;
+
+use crate::tls::{self, Introduction, Secured};
 
 /// How long a read may take. Only a server that does not answer gets there.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -50,9 +53,35 @@ pub enum Event {
 /// A connection to a server under test.
 #[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     pending: Vec<u8>,
     closed: bool,
+}
+
+#[derive(Debug)]
+enum Stream {
+    Plain(TcpStream),
+    Secured(Box<Secured>),
+    /// A handshake failed.
+    Lost,
+}
+
+impl Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(stream) => stream.read(buffer),
+            Stream::Secured(stream) => stream.read(buffer),
+            Stream::Lost => Ok(0),
+        }
+    }
+
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Stream::Plain(stream) => stream.write_all(bytes),
+            Stream::Secured(stream) => stream.write_all(bytes),
+            Stream::Lost => Ok(()),
+        }
+    }
 }
 
 impl Connection {
@@ -66,10 +95,26 @@ impl Connection {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         Ok(Connection {
-            stream,
+            stream: Stream::Plain(stream),
             pending: Vec::new(),
             closed: false,
         })
+    }
+
+    /// Runs a handshake, trusting the authority in `folder`; returns the version of TLS that was agreed on. What was
+    /// read before and not asked for is forgotten.
+    ///
+    /// # Errors
+    /// Why there is no secured connection; what comes next is its end.
+    pub fn secure(&mut self, folder: &Path, client: &Introduction) -> Result<&'static str, String> {
+        match std::mem::replace(&mut self.stream, Stream::Lost) {
+            Stream::Plain(socket) => {
+                let (stream, version) = tls::secure(socket, folder, client)?;
+                self.stream = Stream::Secured(Box::new(stream));
+                Ok(version)
+            }
+            _ => Err("the connection is secured already".to_owned()),
+        }
     }
 
     /// Sends bytes. A connection that the server has closed takes them silently, since how soon a client learns of

@@ -7,8 +7,10 @@
     reason = "real processes on a real machine: there is no `Env`"
 )]
 
+pub mod certificates;
 pub mod connection;
 pub mod differential;
 pub mod paths;
 pub mod server;
 pub mod skip;
+pub mod tls;

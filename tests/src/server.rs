@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::paths;
+use crate::{certificates, paths};
 
 /// How long a server may take until it is ready. Only a hang gets there.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,7 +121,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts a server with a configuration in the syntax of nats.conf. Host and port are set by flags, and what it
+    /// Starts a server with a configuration in the syntax of nats.conf. Beside one with TLS lie the files of
+    /// [`certificates::write`]. Host and port are set by flags, and what it
     /// logs must go to standard error: its log says when and where it listens.
     ///
     /// # Errors
@@ -132,6 +133,9 @@ impl Server {
             .ok_or("the reference server is not installed: cargo xtask tools")?;
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
         std::fs::write(folder.path().join("server.conf"), config).map_err(|error| error.to_string())?;
+        if config.contains("tls") {
+            certificates::write(folder.path())?;
+        }
         let (process, address) = Process::start(&program, &folder, -1)?;
         Ok(Server {
             kind,

@@ -275,6 +275,42 @@ scripts! {
     sub_invalid_subjects
     system_account
     system_account_only
+    tls_allow_non_tls
+    tls_allow_non_tls_slow_client
+    tls_allow_non_tls_verify
+    tls_auth_timeout
+    tls_certificate_not_asked_for
+    tls_certs
+    tls_cipher_suites
+    tls_cipher_suites_of_another_key
+    tls_first
+    tls_first_and_allow_non_tls
+    tls_first_fallback
+    tls_first_fallback_and_allow_non_tls
+    tls_first_max_connections
+    tls_large_messages
+    tls_map_and_allow_non_tls
+    tls_map_and_connection_types
+    tls_map_and_credentials
+    tls_map_by_alternative_name
+    tls_map_by_dns_name
+    tls_map_by_subject
+    tls_map_by_subject_in_any_order
+    tls_map_of_nobody
+    tls_max_connections
+    tls_min_version
+    tls_proxy_protocol
+    tls_proxy_protocol_and_allow_non_tls
+    tls_proxy_protocol_first_fallback
+    tls_rate_limit
+    tls_required
+    tls_required_plain_client
+    tls_timeout
+    tls_timeout_half_way
+    tls_users
+    tls_verify
+    tls_verify_old_client
+    tls_without_certificate
     unsub
     unsub_after_unsub_max
     unsub_max

@@ -67,10 +67,12 @@ impl MappingListeners {
 pub(crate) struct DnUsers(Vec<(DistinguishedName, String)>);
 
 impl DnUsers {
-    /// A name that is none is skipped (AUTH-310).
+    /// A name that is none is skipped (AUTH-310). So is one without parts, such as `x=`: it would be that of every
+    /// certificate without a subject.
     pub(crate) fn add(&mut self, name: &str) {
-        if let Ok(dn) = DistinguishedName::parse(name) {
-            self.0.push((dn, name.to_owned()));
+        match DistinguishedName::parse(name) {
+            Ok(dn) if !dn.is_empty() => self.0.push((dn, name.to_owned())),
+            _ => {}
         }
     }
 

@@ -27,9 +27,16 @@ pub fn load(file: Option<&str>) -> Result<Loaded, LoadError> {
     }
 }
 
-/// `-t`: reads `file`, says what it found, and no more (CORE-124, CORE-129).
-pub fn check(file: &str, terminal: Terminal) -> ExitCode {
-    match load(Some(file)) {
+/// Looks at what a configuration names outside of itself, such as certificates, and reports what is wrong there.
+pub type Probe = fn(&Config, &mut Report);
+
+/// `-t`: reads `file` and what it names, says what it found, and no more (CORE-124, CORE-129).
+pub fn check(file: &str, probe: Probe, terminal: Terminal) -> ExitCode {
+    let probed = load(Some(file)).map(|mut loaded| {
+        probe(&loaded.config, &mut loaded.report);
+        loaded
+    });
+    match probed {
         Ok(loaded) if loaded.report.passes_check() => {
             for finding in loaded.report.findings() {
                 terminal.complain_of(finding);
@@ -46,9 +53,9 @@ pub fn check(file: &str, terminal: Terminal) -> ExitCode {
 }
 
 /// `dunlin config ..`.
-pub fn obey(command: ConfigCommand, terminal: Terminal) -> ExitCode {
+pub fn obey(command: ConfigCommand, probe: Probe, terminal: Terminal) -> ExitCode {
     match command {
-        ConfigCommand::Check { file } => check_all(&file, terminal),
+        ConfigCommand::Check { file } => check_all(&file, probe, terminal),
         ConfigCommand::Convert { file, to } => show_converted(&file, to, terminal),
         ConfigCommand::Explain { key: None } => terminal.say(&keys()),
         ConfigCommand::Explain { key: Some(key) } => match explain(&key) {
@@ -60,8 +67,11 @@ pub fn obey(command: ConfigCommand, terminal: Terminal) -> ExitCode {
 }
 
 /// All that is wrong, each with its remedy. Fails where `-t` or a start would.
-fn check_all(file: &str, terminal: Terminal) -> ExitCode {
-    let report = dunlin_config::check(file, &ProcessSource);
+fn check_all(file: &str, probe: Probe, terminal: Terminal) -> ExitCode {
+    let mut report = dunlin_config::check(file, &ProcessSource);
+    if let Ok(loaded) = load(Some(file)) {
+        probe(&loaded.config, &mut report);
+    }
     for finding in report.findings() {
         terminal.complain_of(finding);
     }

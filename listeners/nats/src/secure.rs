@@ -186,8 +186,10 @@ impl Client {
             self.shake_hands(&tls).await?;
         }
         if is_first {
+            // Of this INFO alone; later ones say what the listener asks of others.
             self.info.tls.is_required = true;
             self.send_info(true);
+            self.info.tls = rules.info();
         }
         self.begin_own_time();
         Ok(())

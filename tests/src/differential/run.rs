@@ -47,6 +47,16 @@ impl Player<'_> {
     fn play(&mut self, step: &Step) -> Result<(), String> {
         match &step.action {
             Action::Open(names) => names.iter().try_for_each(|name| self.open(name)),
+            Action::Dial(names) => names.iter().try_for_each(|name| self.dial(name)),
+            Action::Secure { name, client } => {
+                let folder = self.server.folder();
+                let line = match self.connection(name)?.secure(folder, client) {
+                    Ok(version) => format!("  {name}: (TLS {version})"),
+                    Err(error) => format!("  {name}: (no TLS: {error})"),
+                };
+                self.lines.push(line);
+                Ok(())
+            }
             Action::Send {
                 name,
                 bytes,
@@ -107,13 +117,18 @@ impl Player<'_> {
     }
 
     fn open(&mut self, name: &str) -> Result<(), String> {
-        let connection = Connection::open(self.server.address()).map_err(|error| error.to_string())?;
-        self.connections.insert(name.to_owned(), connection);
+        self.dial(name)?;
         let event = self.next(name)?;
         if let Event::Frame(frame) = &event {
             self.nonces.insert(name.to_owned(), signing::nonce(frame.bytes()));
         }
         self.show_event(name, event).map(drop)
+    }
+
+    fn dial(&mut self, name: &str) -> Result<(), String> {
+        let connection = Connection::open(self.server.address()).map_err(|error| error.to_string())?;
+        self.connections.insert(name.to_owned(), connection);
+        Ok(())
     }
 
     /// The messages that came to any of `names`, sorted and without their sids, since which member of a queue group

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::tls::Introduction;
+
 /// A parsed script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
@@ -23,6 +25,10 @@ pub(super) struct Step {
 pub(super) enum Action {
     /// Connects, and reads the INFO that greets.
     Open(Vec<String>),
+    /// Connects, and reads nothing.
+    Dial(Vec<String>),
+    /// Runs a TLS handshake.
+    Secure { name: String, client: Introduction },
     Send {
         name: String,
         bytes: Vec<u8>,
@@ -184,15 +190,16 @@ impl Action {
             None => Err(format!("{name} is not open")),
         };
         match self {
-            Action::Open(names) => {
+            Action::Open(names) | Action::Dial(names) => {
+                let awaits = matches!(self, Action::Dial(_)).then_some(line);
                 for name in names {
-                    if loose.insert(name.clone(), None).is_some() {
+                    if loose.insert(name.clone(), awaits).is_some() {
                         return Err(format!("{name} is open already"));
                     }
                 }
                 Ok(())
             }
-            Action::Send { name, .. } => set(name, Some(line)),
+            Action::Send { name, .. } | Action::Secure { name, .. } => set(name, Some(line)),
             Action::Await { name, .. } | Action::Lines { name, .. } => set(name, None),
             Action::Sync(name) | Action::Sort(name) | Action::Closed(name) => set(name, None),
             Action::Reload(_) => Ok(()),
@@ -206,6 +213,7 @@ fn action(line: &str) -> Result<Action, String> {
     let (first, rest) = line.split_once(' ').unwrap_or((line, ""));
     match first {
         "open" => return names(rest).map(Action::Open),
+        "dial" => return names(rest).map(Action::Dial),
         "gather" => return gather(rest),
         _ => {}
     }
@@ -232,11 +240,27 @@ fn action(line: &str) -> Result<Action, String> {
             let count = text.parse().map_err(|_| format!("{text:?} is no number"))?;
             Ok(Action::Lines { name, count })
         }
+        "tls" => introduction(text).map(|client| Action::Secure { name, client }),
         "sync" if text.is_empty() => Ok(Action::Sync(name)),
         "sort" if text.is_empty() => Ok(Action::Sort(name)),
         "closed" if text.is_empty() => Ok(Action::Closed(name)),
         _ => Err(format!("no such step: {line}")),
     }
+}
+
+/// `[1.2] [as CERTIFICATE]`
+fn introduction(text: &str) -> Result<Introduction, String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let (is_old, rest) = match words.as_slice() {
+        ["1.2", rest @ ..] => (true, rest),
+        rest => (false, rest),
+    };
+    let certificate = match rest {
+        [] => None,
+        ["as", name] => Some((*name).to_owned()),
+        _ => return Err(format!("tls {text}: write [1.2] [as CERTIFICATE]")),
+    };
+    Ok(Introduction { certificate, is_old })
 }
 
 fn gather(text: &str) -> Result<Action, String> {

@@ -6,7 +6,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use dunlin_api::Env;
 use rustls::RootCertStore;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
@@ -15,17 +14,17 @@ use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use super::error::TlsError;
-use dunlin_api::system_error;
+use dunlin_api::{Disk, system_error};
 
 /// Reads a certificate chain, leaf first, and the leaf's key.
 pub(super) fn key_pair(
     cert_file: &str,
     key_file: &str,
     provider: &CryptoProvider,
-    env: &Env,
+    disk: &dyn Disk,
 ) -> Result<Arc<CertifiedKey>, TlsError> {
-    let certificate = read(cert_file, env)?;
-    let key = read(key_file, env)?;
+    let certificate = read(cert_file, disk)?;
+    let key = read(key_file, disk)?;
     let chain = chain(&certificate, cert_file)?;
     let key = private_key(&key, key_file)?;
     let renew = format!("{key_file} must hold the private key that {cert_file} was issued for");
@@ -46,8 +45,8 @@ pub(super) fn key_pair(
 }
 
 /// Reads the authorities that certificates of peers are verified against.
-pub(super) fn authorities(ca_file: &str, env: &Env) -> Result<RootCertStore, TlsError> {
-    let pem = read(ca_file, env)?;
+pub(super) fn authorities(ca_file: &str, disk: &dyn Disk) -> Result<RootCertStore, TlsError> {
+    let pem = read(ca_file, disk)?;
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok));
     if roots.is_empty() {
@@ -72,8 +71,8 @@ pub(super) fn system_authorities() -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-fn read(path: &str, env: &Env) -> Result<Vec<u8>, TlsError> {
-    env.disk().read(Path::new(path)).map_err(|error| {
+fn read(path: &str, disk: &dyn Disk) -> Result<Vec<u8>, TlsError> {
+    disk.read(Path::new(path)).map_err(|error| {
         let verb = if error.kind() == std::io::ErrorKind::IsADirectory {
             "read"
         } else {

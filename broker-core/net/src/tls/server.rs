@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::Env;
-use dunlin_api::config::{TlsOptions, TlsVersion};
-use rustls::ServerConfig;
+use dunlin_api::config::{Config, Report, TlsOptions, TlsVersion};
+use dunlin_api::{Disk, Env};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::NoServerSessionStorage;
+use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use rustls::version::{TLS12, TLS13};
+use rustls::{RootCertStore, ServerConfig};
 
 use super::certificates::{self, Chooser};
 use super::error::{HandshakeError, TlsError};
@@ -33,51 +35,26 @@ impl ServerTls {
     /// # Errors
     /// A file that cannot be used, with its name and what to do; or nothing to agree on is left.
     pub fn load(options: &TlsOptions, env: &Env) -> Result<Self, TlsError> {
-        let Allowed { provider, missing } = Allowed::new(
-            options.cipher_suites.as_deref(),
-            options.curve_preferences.as_deref(),
-        );
-        let mut remarks = Vec::new();
-        if !missing.is_empty() {
-            let names = missing.join(", ");
-            remarks.push(format!(
-                "TLS settings that this server does not have are left out: {names}"
-            ));
-        }
-        if provider.kx_groups.is_empty() {
-            return Err(TlsError::new(
-                format!(
-                    "none of the curve preferences is available: {}",
-                    missing.join(", ")
-                ),
-                "add X25519 or CurveP256 to 'curve_preferences'",
-            ));
-        }
-        let chooser = Chooser(load_certificates(options, &provider, env)?);
-        if chooser.0.is_empty() {
-            remarks.push("TLS is configured without a certificate: no handshake can succeed".to_owned());
-        }
+        let clock = Arc::new(WallTime(env.clone()));
+        let Parts {
+            provider,
+            certificates,
+            authorities,
+            remarks,
+        } = Parts::read(options, env.disk())?;
         let versions = match options.min_version {
             TlsVersion::V1_2 => vec![&TLS13, &TLS12],
             TlsVersion::V1_3 => vec![&TLS13],
         };
-        let builder = ServerConfig::builder_with_details(Arc::new(provider), Arc::new(WallTime(env.clone())))
+        let builder = ServerConfig::builder_with_details(Arc::new(provider), clock)
             .with_protocol_versions(&versions)
             .map_err(|error| unusable(&error))?;
-        let builder = if options.requires_client_certificate() {
-            let roots = match &options.ca_file {
-                Some(path) => certificates::authorities(path, env)?,
-                None => certificates::system_authorities()?,
-            };
-            builder.with_client_cert_verifier(ClientVerifier::new(roots).map_err(|error| unusable(&error))?)
-        } else {
-            if let Some(path) = &options.ca_file {
-                // Not used, but a file that is named must be good.
-                certificates::authorities(path, env)?;
-            }
-            builder.with_no_client_auth()
+        let builder = match authorities {
+            Some(roots) => builder
+                .with_client_cert_verifier(ClientVerifier::new(roots).map_err(|error| unusable(&error))?),
+            None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_cert_resolver(Arc::new(chooser));
+        let mut config = builder.with_cert_resolver(Arc::new(Chooser(certificates)));
         config.ignore_client_order = true;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = provider::ticketer().map_err(|error| unusable(&error))?;
@@ -89,6 +66,21 @@ impl ServerTls {
             pins: options.pinned_certs.clone(),
             remarks,
         })
+    }
+
+    /// Reads the files of a configuration's `tls` block, and adds what is wrong with them to `report`, at the block's
+    /// place: the reference finds it while it parses.
+    pub fn check(config: &Config, disk: &dyn Disk, report: &mut Report) {
+        let Some(options) = &config.tls else { return };
+        if let Err(error) = Parts::read(options, disk) {
+            // A block that flags made has no place.
+            let place = options.origin.0.as_ref().filter(|place| place.line > 0);
+            let finding = match place {
+                Some(position) => report.error(position, "tls", error.to_string()),
+                None => report.error_anywhere("tls", error.to_string()),
+            };
+            finding.remedy(error.remedy());
+        }
     }
 
     /// What the operator should know: lines for the log.
@@ -123,22 +115,74 @@ impl ServerTls {
     }
 }
 
-fn load_certificates(
+/// What a block names, read and found to be good.
+struct Parts {
+    provider: CryptoProvider,
+    certificates: Vec<Arc<CertifiedKey>>,
+    /// Of clients, where they need a certificate.
+    authorities: Option<RootCertStore>,
+    remarks: Vec<String>,
+}
+
+impl Parts {
+    fn read(options: &TlsOptions, disk: &dyn Disk) -> Result<Self, TlsError> {
+        let Allowed { provider, missing } = Allowed::new(
+            options.cipher_suites.as_deref(),
+            options.curve_preferences.as_deref(),
+        );
+        let missing = missing.join(", ");
+        let mut remarks = Vec::new();
+        if !missing.is_empty() {
+            remarks.push(format!(
+                "TLS settings that this server does not have are left out: {missing}"
+            ));
+        }
+        if provider.kx_groups.is_empty() {
+            return Err(TlsError::new(
+                format!("none of the curve preferences is available: {missing}"),
+                "add X25519 or CurveP256 to 'curve_preferences'",
+            ));
+        }
+        let certificates = read_certificates(options, &provider, disk)?;
+        if certificates.is_empty() {
+            remarks.push("TLS is configured without a certificate: no handshake can succeed".to_owned());
+        }
+        // An authority that is named must be good, also where no client needs a certificate.
+        let named = options
+            .ca_file
+            .as_ref()
+            .map(|path| certificates::authorities(path, disk))
+            .transpose()?;
+        let authorities = match named {
+            _ if !options.requires_client_certificate() => None,
+            Some(named) => Some(named),
+            None => Some(certificates::system_authorities()?),
+        };
+        Ok(Self {
+            provider,
+            certificates,
+            authorities,
+            remarks,
+        })
+    }
+}
+
+fn read_certificates(
     options: &TlsOptions,
-    provider: &rustls::crypto::CryptoProvider,
-    env: &Env,
-) -> Result<Vec<Arc<rustls::sign::CertifiedKey>>, TlsError> {
+    provider: &CryptoProvider,
+    disk: &dyn Disk,
+) -> Result<Vec<Arc<CertifiedKey>>, TlsError> {
     let bad_pair = "error parsing X509 certificate/key pair";
     if let (Some(cert), Some(key)) = (&options.cert_file, &options.key_file) {
         let pair =
-            certificates::key_pair(cert, key, provider, env).map_err(|error| error.within(bad_pair))?;
+            certificates::key_pair(cert, key, provider, disk).map_err(|error| error.within(bad_pair))?;
         return Ok(vec![pair]);
     }
     let count = options.certs.len();
     let numbered = options.certs.iter().zip(1..);
     numbered
         .map(|(files, number)| {
-            certificates::key_pair(&files.cert_file, &files.key_file, provider, env)
+            certificates::key_pair(&files.cert_file, &files.key_file, provider, disk)
                 .map_err(|error| error.within(&format!("{bad_pair} {number}/{count}")))
         })
         .collect()
