@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use dunlin_config::reload::Plan;
 use dunlin_config::{
     Config, ConfigSection, Format, KeyStatus, LoadError, Loaded, Report, Source, convert, explain,
     json_schema,
@@ -57,6 +58,7 @@ pub fn obey(command: ConfigCommand, probe: Probe, terminal: Terminal) -> ExitCod
     match command {
         ConfigCommand::Check { file } => check_all(&file, probe, terminal),
         ConfigCommand::Convert { file, to } => show_converted(&file, to, terminal),
+        ConfigCommand::Diff { old, new } => show_plan(&old, &new, terminal),
         ConfigCommand::Explain { key: None } => terminal.say(&keys()),
         ConfigCommand::Explain { key: Some(key) } => match explain(&key) {
             Ok(explanation) => terminal.say(&explanation.to_string()),
@@ -78,6 +80,24 @@ fn check_all(file: &str, probe: Probe, terminal: Terminal) -> ExitCode {
     match report.passes_check() {
         true => terminal.say(&format!("{file} is valid\n")),
         false => ExitCode::FAILURE,
+    }
+}
+
+/// One line a key that differs; fails where a reload would be refused.
+fn show_plan(old: &str, new: &str, terminal: Terminal) -> ExitCode {
+    let (old, new) = match (load(Some(old)), load(Some(new))) {
+        (Ok(old), Ok(new)) => (old.config, new.config),
+        (Err(error), _) | (_, Err(error)) => return terminal.refuse_configuration(&error),
+    };
+    if let Err(error) = new.validate() {
+        return terminal.refuse(&error);
+    }
+    let plan = Plan::between(&old, &new);
+    let text: String = plan.changes.iter().map(|change| format!("{change}\n")).collect();
+    terminal.say(&text);
+    match plan.check() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refusal) => terminal.refuse(&refusal),
     }
 }
 

@@ -11,6 +11,7 @@ mod shown;
 mod tests;
 
 use std::any::Any;
+use std::fmt;
 use std::time::Duration;
 
 use crate::options::{Authorization, Config, HandshakeFirst, TlsOptions, User};
@@ -246,6 +247,18 @@ impl<'a> Step<'a> {
             line: &change.line,
             place: place(&change.key),
         }
+    }
+}
+
+/// `live      max_payload: 1048576 -> 100`, without secrets.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let effect = match self.effect {
+            Effect::Live => "live",
+            Effect::Restart => "restart",
+            Effect::Invalid => "invalid",
+        };
+        write!(f, "{effect:<9} {}: {} -> {}", self.key, self.old, self.new)
     }
 }
 

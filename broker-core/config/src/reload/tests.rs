@@ -280,6 +280,19 @@ fn an_address_without_a_number_for_a_port_is_refused() {
 }
 
 #[test]
+fn a_dry_run_has_a_line_a_key() {
+    let plan = plan("max_subs: 1", "max_payload: 100");
+    let lines: Vec<String> = plan.changes.iter().map(Change::to_string).collect();
+    assert_eq!(
+        lines,
+        [
+            "restart   max_subscriptions: 1 -> 0",
+            "live      max_payload: 1048576 -> 100"
+        ]
+    );
+}
+
+#[test]
 fn secrets_are_not_shown() {
     let plan = plan(
         "authorization { user: a, pass: s3cret }",

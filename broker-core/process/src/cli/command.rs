@@ -22,6 +22,13 @@ pub enum ConfigCommand {
         /// The syntax; absent, the one that the file does not have.
         to: Option<Format>,
     },
+    /// Say what a reload would change, and what needs a restart.
+    Diff {
+        /// Path of the file in force.
+        old: String,
+        /// Path of the file to come.
+        new: String,
+    },
     /// Say what a key means.
     Explain {
         /// The key, with the keys of its blocks in front, between dots; absent, the keys of the top level are listed.
@@ -67,6 +74,10 @@ fn config(arguments: &[&str]) -> Option<ConfigCommand> {
                 ["nats.conf"] => Some(Format::NatsConf),
                 _ => return None,
             },
+        },
+        ["diff", old, new] => ConfigCommand::Diff {
+            old: (*old).to_owned(),
+            new: (*new).to_owned(),
         },
         ["explain"] => ConfigCommand::Explain { key: None },
         ["explain", key] => ConfigCommand::Explain {

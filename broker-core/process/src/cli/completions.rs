@@ -75,7 +75,7 @@ fn bash() -> String {
     for word in words().iter().filter(|word| !word.arguments.is_empty()) {
         case(word.name.to_owned(), word.proposes);
     }
-    case("check|convert".to_owned(), Proposes::Files);
+    case("check|convert|diff".to_owned(), Proposes::Files);
     let flags: Vec<String> = FLAGS.iter().flat_map(all_names).collect();
     let words: Vec<&str> = words().iter().map(|word| word.name).collect();
     format!(
@@ -177,7 +177,7 @@ fn fish() -> String {
             }
         }
         script.push_str(&format!(
-            "complete -c {program} -n '__fish_seen_subcommand_from check convert' -F\n"
+            "complete -c {program} -n '__fish_seen_subcommand_from check convert diff' -F\n"
         ));
     }
     script

@@ -91,7 +91,7 @@ pub(super) struct Word {
 }
 
 /// What may follow `config`.
-const CONFIG: Proposes = Proposes::Words(&["check", "convert", "explain", "schema"]);
+const CONFIG: Proposes = Proposes::Words(&["check", "convert", "diff", "explain", "schema"]);
 
 /// The commands.
 pub(super) const WORDS: &[Word] = &[
@@ -105,6 +105,12 @@ pub(super) const WORDS: &[Word] = &[
         name: "config",
         arguments: "convert <file> [toml|nats.conf]",
         help: "Show a configuration in the other syntax, comments included",
+        proposes: CONFIG,
+    },
+    Word {
+        name: "config",
+        arguments: "diff <old file> <new file>",
+        help: "Say what a reload would change, and what needs a restart",
         proposes: CONFIG,
     },
     Word {

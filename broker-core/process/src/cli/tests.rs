@@ -348,6 +348,13 @@ fn commands_take_their_arguments_and_no_others() {
                 to: None,
             }),
         ),
+        (
+            "config diff x.conf y.conf",
+            config(ConfigCommand::Diff {
+                old: file(),
+                new: "y.conf".to_owned(),
+            }),
+        ),
         ("config explain", config(ConfigCommand::Explain { key: None })),
         (
             "config explain port",
@@ -362,8 +369,8 @@ fn commands_take_their_arguments_and_no_others() {
     check_error("completions", "usage: completions <bash|zsh|fish>", false);
     check_error("completions tcsh", "usage: completions <bash|zsh|fish>", false);
     check_error("man 1", "usage: man", false);
-    let usage = "usage: config check <file>, or config convert <file> [toml|nats.conf], or config explain [<key>], or config \
-                 schema";
+    let usage = "usage: config check <file>, or config convert <file> [toml|nats.conf], or config diff <old file> <new file>, \
+                 or config explain [<key>], or config schema";
     for line in [
         "config",
         "config check",
