@@ -215,12 +215,14 @@ impl Server {
         }
         let text = self.process.log.wait_until(|text| {
             let news = text.get(before..)?;
+            // What was logged before may still have been on its way.
+            let news = news.get(news.find("Trapped \"hangup\" signal")?..)?;
             let outcome = OUTCOMES.iter().find_map(|outcome| news.find(outcome))?;
             let end = outcome + news.get(outcome..)?.find('\n')?;
             news.get(..end).map(str::to_owned)
         })?;
         let shown = ["[INF] ", "[WRN] ", "[ERR] "];
-        let lines = text.lines().filter_map(|line| {
+        let lines = text.lines().skip(1).filter_map(|line| {
             let level = shown.iter().find_map(|level| line.find(level))?;
             line.get(level..).map(str::to_owned)
         });

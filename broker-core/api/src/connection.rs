@@ -167,7 +167,7 @@ impl ConnectionLog {
         self.name.lock().line = name.into();
     }
 
-    /// Says who the user is, e.g. `user:joe`; rate-limited lines end with it.
+    /// Says whose connection it is, e.g. `Account:$G - user:joe`; rate-limited lines end with it.
     pub fn set_user(&self, user: &str) {
         self.name.lock().user = Some(user).filter(|user| !user.is_empty()).map(Arc::from);
     }

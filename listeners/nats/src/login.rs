@@ -167,7 +167,11 @@ impl Client {
 
     /// What follows a successful CONNECT, in the order of CORE-19.
     pub(crate) fn welcome(&mut self) -> Result<(), CloseReason> {
-        self.log.set_user(&self.user);
+        let mut whose = format!("Account:{}", self.account);
+        if !self.user.is_empty() {
+            whose = format!("{whose} - {}", self.user);
+        }
+        self.log.set_user(&whose);
         if !self.has_connected_before() {
             let peer = self.stream.peer();
             let id = self.admission.id();
