@@ -499,6 +499,25 @@ fn a_traced_message_is_cut_to_what_the_configuration_wants() {
     });
 }
 
+// CORE-111, CORE-141
+#[test]
+fn a_trace_shows_where_mappings_send_a_message() {
+    sim::run(|| async {
+        let config = "[mappings]\n\"a.*\" = \"b.$1\"\ndrop = { dest = \"drop\", weight = 0 }\n\
+                      drawn = [{ dest = \"c\", weight = 50 }, { dest = \"d\", weight = 50 }]\n";
+        let publishes = "PUB a.1 0\r\n\r\nPUB drop 0\r\n\r\nPUB other 0\r\n\r\nPUB drawn 0\r\n\r\n";
+        let lines = traced(config, &format!("CONNECT {{}}\r\n{publishes}")).await;
+        let mapped: Vec<_> = lines.iter().filter(|line| line.contains("MAPPING")).collect();
+        assert_eq!(mapped.len(), 3, "{lines:?}");
+        assert_eq!(mapped[0], "<<- [MAPPING a.1 -> b.1]");
+        assert_eq!(mapped[1], "<<- [MAPPING drop -> ]");
+        assert!(
+            ["<<- [MAPPING drawn -> c]", "<<- [MAPPING drawn -> d]"].contains(&mapped[2].as_str()),
+            "{lines:?}"
+        );
+    });
+}
+
 /// The trace of a client that says `sent` and then PING.
 async fn traced(config: &str, sent: &str) -> Vec<String> {
     let world = SimWorld::new(7);

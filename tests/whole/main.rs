@@ -26,3 +26,4 @@ mod process;
 mod security;
 mod sim;
 mod simulation;
+mod slow_consumers;

@@ -82,6 +82,16 @@ pub trait AdmissionPlace: Send + Sync {
 
     /// See [`Admission::end`]. Called at most once.
     fn end(&self, reason: CloseReason);
+
+    /// See [`Admission::slow_watch`].
+    fn slow_watch(&self) -> Arc<dyn SlowWatch>;
+}
+
+/// Counts a connection whose peer does not keep up (CORE-67, CORE-68). Outlives the connection.
+pub trait SlowWatch: Send + Sync + 'static {
+    /// One more time that too much was pending or a write took too long. False, and not counted, before the connection
+    /// has logged in: then nothing is said of it either.
+    fn note_slow(&self) -> bool;
 }
 
 impl Admission {
@@ -110,6 +120,11 @@ impl Admission {
         if let Some(place) = &self.place {
             place.register(control);
         }
+    }
+
+    /// Who counts that this connection's peer does not keep up; `None` in tests of listeners.
+    pub fn slow_watch(&self) -> Option<Arc<dyn SlowWatch>> {
+        self.place.as_ref().map(|place| place.slow_watch())
     }
 
     /// Says why the connection ended; it is kept among the closed ones, if it was registered. The session must be

@@ -30,7 +30,7 @@ pub use broker::{
     SessionCore, SessionFlags, SessionRequest, SubscribeError,
 };
 pub use certificate::{CertificateNames, TlsPeer};
-pub use connection::{Admission, AdmissionPlace, ConnectionLog, ConnectionStatus, SessionControl};
+pub use connection::{Admission, AdmissionPlace, ConnectionLog, ConnectionStatus, SessionControl, SlowWatch};
 pub use dn::{DistinguishedName, DnAttribute, DnError};
 pub use dunlin_config::{self as config, Permissions, PluginKind, Secret};
 pub use dunlin_subject::{AccountName, Filter, FilterBuf, QueueName, Sid, Subject, SubjectBuf};

@@ -110,6 +110,12 @@ pub trait Deliver: Send + Sync + 'static {
         let _ = turn;
     }
 
+    /// What this session publishes to `from` goes to `to`, by a mapping of its account, or is dropped (`None`). Called
+    /// while trace lines are written, before the messages are delivered.
+    fn mapped(&self, from: Subject<'_>, to: Option<Subject<'_>>) {
+        let _ = (from, to);
+    }
+
     /// A subscription has ended: by the client's word, with its last message, or with its session. For traces.
     fn ended(&self, sid: &Sid) {
         let _ = sid;

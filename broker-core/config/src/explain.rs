@@ -355,17 +355,18 @@ mod tests {
         check(
             "write_timeout",
             expect![[r#"
-            write_timeout: string
-              What a write does that blocks for longer: `default`, `close` or `retry`.
-              default   default
-              allowed   default, close, retry
-              reload    needs a restart
-              status    read and checked; no effect yet in this version
-              rule      CORE section 15
-              nats.conf write_timeout: "default"
-              TOML      write_timeout = "default"
-              also      cluster.write_timeout, gateway.write_timeout, leafnodes.write_timeout
-        "#]],
+                write_timeout: string
+                  What becomes of a client whose write blocks for longer: `close` (the default) closes it; with `retry` a write that
+                  has got somewhere goes on.
+                  default   default
+                  allowed   default, close, retry
+                  reload    needs a restart
+                  status    in effect
+                  rule      CORE-69
+                  nats.conf write_timeout: "default"
+                  TOML      write_timeout = "default"
+                  also      cluster.write_timeout, gateway.write_timeout, leafnodes.write_timeout
+            "#]],
         );
         check(
             "allowed_clockskew",

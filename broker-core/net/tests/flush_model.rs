@@ -101,7 +101,7 @@ impl World {
             FlushEnd::Done => {}
             FlushEnd::Shut => self.socket.shut(),
             FlushEnd::Failed(error) => panic!("{error}"),
-            FlushEnd::Blocked => {
+            FlushEnd::Blocked(_) => {
                 let world = self.clone();
                 thread::spawn(move || world.drain()).join().unwrap();
             }
@@ -114,7 +114,7 @@ impl World {
             match resume(&self.queue, &mut ChunkPool::default(), |parts| {
                 self.socket.write(parts)
             }) {
-                FlushEnd::Blocked => {}
+                FlushEnd::Blocked(_) => {}
                 FlushEnd::Shut => return self.socket.shut(),
                 FlushEnd::Done => return,
                 FlushEnd::Failed(error) => panic!("{error}"),

@@ -10,7 +10,7 @@ use std::time::SystemTime;
 
 use dunlin_api::{
     AccountName, Admission, AdmissionPlace, CloseReason, ConnectionStatus, Env, FilterBuf, QueueName,
-    SessionControl, Sid,
+    SessionControl, Sid, SlowWatch,
 };
 use parking_lot::Mutex;
 
@@ -82,6 +82,15 @@ pub struct ClosedConnection {
     pub subscriptions: Vec<SubscriptionRecord>,
 }
 
+/// A number of connections, or of what happened to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KindCount {
+    /// Of every kind.
+    pub total: u64,
+    /// Of kind `Client`.
+    pub clients: u64,
+}
+
 /// All connections of a broker.
 pub(crate) struct Connections {
     env: Env,
@@ -90,6 +99,14 @@ pub(crate) struct Connections {
     is_stopping: AtomicBool,
     live: Mutex<BTreeMap<u64, Arc<Entry>>>,
     closed: Mutex<Closed>,
+    troubles: Arc<Troubles>,
+}
+
+/// What has gone wrong with connections since start.
+#[derive(Default)]
+struct Troubles {
+    slow: KindCells,
+    stale: KindCells,
 }
 
 /// One admitted connection.
@@ -97,6 +114,7 @@ pub(crate) struct Entry {
     id: u64,
     start: SystemTime,
     state: Mutex<State>,
+    troubles: Arc<Troubles>,
 }
 
 #[derive(Default)]
@@ -136,6 +154,7 @@ impl Connections {
                 kept: 0,
                 stripped: 0,
             }),
+            troubles: Arc::default(),
         })
     }
 
@@ -161,6 +180,7 @@ impl Connections {
                 id,
                 start: self.env.wall(),
                 state: Mutex::default(),
+                troubles: self.troubles.clone(),
             }),
             is_counted,
         };
@@ -215,6 +235,16 @@ impl Connections {
         self.closed.lock().ring.iter().cloned().collect()
     }
 
+    /// Times since start that a connection did not keep up with what it is sent.
+    pub(crate) fn slow_consumers(&self) -> KindCount {
+        self.troubles.slow.read()
+    }
+
+    /// Connections since start that were closed because they answered no ping.
+    pub(crate) fn stale(&self) -> KindCount {
+        self.troubles.stale.read()
+    }
+
     /// Connections that have closed since start.
     pub(crate) fn closed_total(&self) -> u64 {
         self.closed.lock().total
@@ -244,11 +274,33 @@ impl AdmissionPlace for Place {
             return;
         };
         let record = entry.record(Some((self.connections.env.wall(), reason)));
+        if reason == CloseReason::StaleConnection {
+            entry.troubles.stale.count(record.status.kind);
+        }
         let (_, subscriptions) = std::mem::take(&mut entry.state.lock().last);
         self.connections.closed.lock().push(ClosedConnection {
             record,
             subscriptions,
         });
+    }
+
+    fn slow_watch(&self) -> Arc<dyn SlowWatch> {
+        self.entry.clone()
+    }
+}
+
+impl SlowWatch for Entry {
+    fn note_slow(&self) -> bool {
+        let control = {
+            let state = self.state.lock();
+            if state.account.is_none() {
+                return false;
+            }
+            state.control.clone()
+        };
+        let kind = control.map_or("", |control| control.status().kind);
+        self.troubles.slow.count(kind);
+        true
     }
 }
 
@@ -308,6 +360,28 @@ impl Entry {
             account,
             traffic,
             subscriptions,
+        }
+    }
+}
+
+#[derive(Default)]
+struct KindCells {
+    total: AtomicU64,
+    clients: AtomicU64,
+}
+
+impl KindCells {
+    fn count(&self, kind: &str) {
+        self.total.fetch_add(1, Relaxed);
+        if kind == "Client" {
+            self.clients.fetch_add(1, Relaxed);
+        }
+    }
+
+    fn read(&self) -> KindCount {
+        KindCount {
+            total: self.total.load(Relaxed),
+            clients: self.clients.load(Relaxed),
         }
     }
 }

@@ -22,6 +22,6 @@ mod router;
 mod session;
 mod sids;
 
-pub use connections::{ClientError, ClosedConnection, ConnectionRecord, SubscriptionRecord};
+pub use connections::{ClientError, ClosedConnection, ConnectionRecord, KindCount, SubscriptionRecord};
 pub use member::Traffic;
 pub use router::{Router, Totals};

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::account::{Account, AccountLimits};
 use crate::cache::RouteCache;
-use crate::connections::{ClientError, ClosedConnection, ConnectionRecord, Connections};
+use crate::connections::{ClientError, ClosedConnection, ConnectionRecord, Connections, KindCount};
 use crate::deliver::Origin;
 use crate::member::{Member, Traffic, TrafficCells};
 use crate::permit::{EffectiveLimits, Permit, PermitCell};
@@ -43,6 +43,10 @@ pub struct Totals {
     pub connections: usize,
     /// Connections that have closed since start.
     pub closed_connections: u64,
+    /// Times since start that a connection did not keep up with what it is sent (CORE-67, CORE-68).
+    pub slow_consumers: KindCount,
+    /// Connections since start that were closed because they answered no ping (CORE-78).
+    pub stale_connections: KindCount,
     /// Subscriptions of all accounts.
     pub subscriptions: usize,
     /// Messages and bytes of all sessions since start.
@@ -174,6 +178,8 @@ impl Router {
         Totals {
             connections: self.connections.count(),
             closed_connections: self.connections.closed_total(),
+            slow_consumers: self.connections.slow_consumers(),
+            stale_connections: self.connections.stale(),
             subscriptions,
             traffic: sum.read(),
         }

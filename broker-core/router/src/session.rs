@@ -46,9 +46,15 @@ impl SessionCore for RouterSession {
         let member = &self.member;
         let rules = self.permit.rules.as_deref();
         let route = self.cache.route(subject, &member.account, rules);
+        let env = &self.shared.env;
+        let trace = |to: Option<Subject<'_>>| {
+            if env.log().is_trace() {
+                member.receiver.mapped(subject, to);
+            }
+        };
         let mut sending = Sending {
             permit: &self.permit,
-            env: &self.shared.env,
+            env,
             member,
             origin: &self.origin,
             rng: &mut self.rng,
@@ -58,18 +64,28 @@ impl SessionCore for RouterSession {
         };
         match &route.destination {
             Destination::Itself => sending.send(subject, route, messages, 0),
-            Destination::Other(other) => sending.send(other.as_subject(), route, messages, 0),
-            Destination::Nowhere => sending.drop(subject, messages, 0),
+            Destination::Other(other) => {
+                trace(Some(other.as_subject()));
+                sending.send(other.as_subject(), route, messages, 0);
+            }
+            Destination::Nowhere => {
+                trace(None);
+                sending.drop(subject, messages, 0);
+            }
             Destination::Drawn(choices) => {
                 let drawer = self.drawer.get_or_insert_with(|| Box::new(Drawer::new()));
                 for (index, message) in messages.iter().enumerate() {
                     let message = std::slice::from_ref(message);
                     match drawer.draw(subject, choices, sending.rng) {
                         Some((drawn, cache)) => {
+                            trace(Some(drawn));
                             let route = cache.route(drawn, &member.account, rules);
                             sending.send(drawn, route, message, index);
                         }
-                        None => sending.drop(subject, message, index),
+                        None => {
+                            trace(None);
+                            sending.drop(subject, message, index);
+                        }
                     }
                 }
             }

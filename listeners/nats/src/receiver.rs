@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
-use dunlin_api::{Deliver, Delivery, Logger, Message, Sid, Turn};
+use dunlin_api::{Deliver, Delivery, Logger, Message, Sid, Subject, Turn};
 use dunlin_net::output::{Appender, Output};
 use dunlin_wire::client::write::{self, MessageHead};
 use dunlin_wire::{Arg, Content, Sink};
@@ -75,6 +75,10 @@ impl Deliver for Receiver {
             appender.put(write::OK);
             appender.commit()
         });
+    }
+
+    fn mapped(&self, from: Subject<'_>, to: Option<Subject<'_>>) {
+        self.tracer.mapped(from, to);
     }
 
     fn ended(&self, sid: &Sid) {

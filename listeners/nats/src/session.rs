@@ -147,6 +147,7 @@ impl Client {
             env.clone(),
             log.clone(),
             connection.shard.clone(),
+            admission.slow_watch(),
             settings.output,
         );
         let now = env.now();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::Endpoint;
-use dunlin_api::config::Config;
+use dunlin_api::config::{Config, WriteTimeout};
 use dunlin_net::host_and_port;
 use dunlin_net::output::OutputLimits;
 
@@ -32,6 +32,7 @@ impl Settings {
             output: OutputLimits {
                 max_pending: to_usize(config.max_pending),
                 write_deadline: config.write_deadline,
+                retries: config.write_timeout == WriteTimeout::Retry,
             },
             max_payload: i64::from(config.max_payload),
             proxy_protocol: config.proxy_protocol,

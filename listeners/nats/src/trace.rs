@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use dunlin_api::{Broker, ConnectionLog};
+use dunlin_api::{Broker, ConnectionLog, Subject};
 use dunlin_wire::client::Frame;
 use dunlin_wire::{Quoted, Shown};
 
@@ -77,6 +77,14 @@ impl Tracer {
         self.log.trace(format_args!("->> [{}]", Shown(head)));
         let body = rest.get(2..rest.len().saturating_sub(2)).unwrap_or_default();
         self.payload("->>", body, headers);
+    }
+
+    /// Where a mapping sends what the client publishes; nowhere, if it is dropped (CORE-111).
+    pub(crate) fn mapped(&self, from: Subject<'_>, to: Option<Subject<'_>>) {
+        let to = to.map(|to| to.as_bytes()).unwrap_or_default();
+        let from = Shown(from.as_bytes());
+        self.log
+            .trace(format_args!("<<- [MAPPING {from} -> {}]", Shown(to)));
     }
 
     /// A subscription that has ended.

@@ -174,9 +174,10 @@ pub struct Config {
     /// How long a write to a connection may block before it counts as slow.
     #[config(default = "10s", with = readers::duration, kind = "duration", reload, spec = "CORE-126")]
     pub write_deadline: Duration,
-    /// What a write does that blocks for longer: `default`, `close` or `retry`.
-    #[config(with = readers::write_timeout, kind = "string", values = ["default", "close", "retry"], inert,
-             default_doc = "default", spec = "CORE section 15")]
+    /// What becomes of a client whose write blocks for longer: `close` (the default) closes it; with `retry` a write that
+    /// has got somewhere goes on.
+    #[config(with = readers::write_timeout, kind = "string", values = ["default", "close", "retry"],
+             default_doc = "default", spec = "CORE-69")]
     pub write_timeout: WriteTimeout,
     /// Over which time a lame duck closes its connections; at least 30 seconds.
     #[config(default = "2m", with = readers::lame_duck, kind = "duration", spec = "CORE section 15")]

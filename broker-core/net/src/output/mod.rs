@@ -11,7 +11,10 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::{ByteStream, ChunkPool, CloseReason, ConnectionLog, Env, Flush, Shard, Turn, writable};
+use dunlin_api::config::print_duration;
+use dunlin_api::{
+    ByteStream, ChunkPool, CloseReason, ConnectionLog, Env, Flush, Instant, Shard, SlowWatch, Turn, writable,
+};
 use parking_lot::{Mutex, MutexGuard};
 
 pub use queue::{FlushEnd, Mark, Queue, Shared, flush, resume};
@@ -21,8 +24,12 @@ pub use queue::{FlushEnd, Mark, Queue, Shared, flush, resume};
 pub struct OutputLimits {
     /// Bytes that may wait; the message that would exceed them closes the connection (CORE-67).
     pub max_pending: usize,
-    /// How long a pushed-back write may take (CORE-68).
+    /// How long a write may take that the socket pushes back: until all is written that was pending when it began
+    /// (CORE-68).
     pub write_deadline: Duration,
+    /// Whether a write that has got somewhere by then goes on, with as much time again; else the connection closes, as
+    /// one without any progress always does (CORE-69).
+    pub retries: bool,
 }
 
 /// A connection's output queue and the writing half of its stream.
@@ -32,6 +39,7 @@ pub struct Output {
     env: Env,
     log: Arc<ConnectionLog>,
     shard: Arc<Shard>,
+    watch: Option<Arc<dyn SlowWatch>>,
     limits: OutputLimits,
 }
 
@@ -44,12 +52,14 @@ impl Shared for Locked {
 }
 
 impl Output {
-    /// The output of `stream`, whose session lives on `shard` and logs to `log`.
+    /// The output of `stream`, whose session lives on `shard` and logs to `log`. `watch` hears when the peer does not
+    /// keep up.
     pub fn new(
         stream: ByteStream,
         env: Env,
         log: Arc<ConnectionLog>,
         shard: Arc<Shard>,
+        watch: Option<Arc<dyn SlowWatch>>,
         limits: OutputLimits,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -58,6 +68,7 @@ impl Output {
             env,
             log,
             shard,
+            watch,
             limits,
         })
     }
@@ -144,6 +155,7 @@ impl Output {
 
     fn end_slow_consumer(&self) {
         self.stream.shutdown();
+        self.note_slow();
         let limit = self.limits.max_pending;
         self.log.notice(format_args!(
             "Slow Consumer Detected: MaxPending of {limit} Exceeded"
@@ -171,48 +183,119 @@ impl Output {
                 self.log.debug(format_args!("Error flushing: {error}"));
                 self.stream.shutdown();
             }
-            FlushEnd::Blocked => {
+            FlushEnd::Blocked(written) => {
                 let output = self.clone();
                 self.env
-                    .spawn_on(&self.shard, "writer", async move { output.drain().await });
+                    .spawn_on(&self.shard, "writer", async move { output.drain(written).await });
             }
         }
     }
 
-    /// The writer task: holds the place until the socket has taken everything.
-    async fn drain(self: Arc<Self>) {
+    /// The writer task: holds the place until the socket has taken everything. `written` went out in the flush that was
+    /// pushed back.
+    async fn drain(self: Arc<Self>, written: usize) {
         let guard = HolderGuard(&self);
-        loop {
-            let deadline = self.limits.write_deadline;
-            let end = match self.env.timeout(deadline, writable(self.stream.as_ref())).await {
-                Some(Ok(())) => self
-                    .shard
-                    .batch(|scratch| resume(&self.queue, scratch.turn.pool(), |parts| self.write(parts))),
+        let mut attempt = self.attempt(written);
+        let mut is_slow = false;
+        let end = loop {
+            let left = attempt.until.saturating_duration_since(self.env.now());
+            match self.env.timeout(left, writable(self.stream.as_ref())).await {
+                Some(Ok(())) => {
+                    let end = self
+                        .shard
+                        .batch(|scratch| resume(&self.queue, scratch.turn.pool(), |parts| self.write(parts)));
+                    let is_over = match end {
+                        FlushEnd::Blocked(written) => {
+                            attempt.written += written;
+                            attempt.written >= attempt.bytes
+                        }
+                        FlushEnd::Done => true,
+                        FlushEnd::Shut => false,
+                        FlushEnd::Failed(_) => break end,
+                    };
+                    if is_over && std::mem::take(&mut is_slow) {
+                        self.report_recovery(&attempt);
+                    }
+                    if !matches!(end, FlushEnd::Blocked(_)) {
+                        break end;
+                    }
+                    if is_over {
+                        attempt = self.attempt(0);
+                    }
+                }
                 Some(Err(error)) => {
                     self.queue.with(|queue| queue.fail(CloseReason::WriteError));
-                    FlushEnd::Failed(error)
+                    break FlushEnd::Failed(error);
                 }
                 None => {
-                    self.miss_deadline();
-                    FlushEnd::Shut
+                    self.report_missed_deadline(&attempt, is_slow);
+                    if !self.limits.retries || attempt.written == 0 {
+                        self.queue
+                            .with(|queue| queue.fail(CloseReason::SlowConsumerWriteDeadline));
+                        break FlushEnd::Shut;
+                    }
+                    is_slow = true;
+                    attempt = self.attempt(0);
                 }
-            };
-            if !matches!(end, FlushEnd::Blocked) {
-                guard.disarm();
-                return self.conclude(end);
             }
+        };
+        guard.disarm();
+        self.conclude(end);
+    }
+
+    /// The write that is due now, of which `written` bytes are out already.
+    fn attempt(&self, written: usize) -> Attempt {
+        let start = self.env.now();
+        Attempt {
+            start,
+            until: start + self.limits.write_deadline,
+            bytes: written + self.pending(),
+            written,
         }
     }
 
-    fn miss_deadline(&self) {
-        let pending = self.pending();
-        self.queue
-            .with(|queue| queue.fail(CloseReason::SlowConsumerWriteDeadline));
+    /// Counts a peer that does not keep up; false when nothing is to be said of it.
+    fn note_slow(&self) -> bool {
+        self.watch.as_ref().is_none_or(|watch| watch.note_slow())
+    }
+
+    fn report_missed_deadline(&self, attempt: &Attempt, is_slow: bool) {
+        if !self.note_slow() {
+            return;
+        }
+        let state = if is_slow { "State" } else { "Detected" };
+        let deadline = i64::try_from(self.limits.write_deadline.as_nanos()).unwrap_or(i64::MAX);
         self.log.notice(format_args!(
-            "Slow Consumer Detected: WriteDeadline of {:?} exceeded with {} chunks of {pending} total bytes.",
-            self.limits.write_deadline,
-            pending.div_ceil(64 * 1024),
+            "Slow Consumer {state}: WriteDeadline of {} exceeded with {} chunks of {} total bytes.",
+            print_duration(deadline),
+            attempt.chunks(),
+            attempt.bytes,
         ));
+    }
+
+    fn report_recovery(&self, attempt: &Attempt) {
+        self.log.notice(format_args!(
+            "Slow Consumer Recovered: Flush took {:.3}s with {} chunks of {} total bytes.",
+            (self.env.now() - attempt.start).as_secs_f64(),
+            attempt.chunks(),
+            attempt.bytes,
+        ));
+    }
+}
+
+/// A write as its deadline sees it: what was pending when it began, until all of that is written. What is appended
+/// meanwhile belongs to the next.
+struct Attempt {
+    start: Instant,
+    until: Instant,
+    bytes: usize,
+    written: usize,
+}
+
+impl Attempt {
+    /// In how many chunks the bytes wait, at least.
+    fn chunks(&self) -> usize {
+        self.bytes.div_ceil(64 * 1024)
     }
 }
 

@@ -223,9 +223,9 @@ pub trait Shared {
 pub enum FlushEnd {
     /// Nothing left, or another holder sees to it.
     Done,
-    /// The socket takes no more now, or there is no end to the bytes. The caller is still the holder and must pass
-    /// that on.
-    Blocked,
+    /// The socket takes no more now, or there is no end to the bytes; so many have been written. The caller is still
+    /// the holder and must pass that on.
+    Blocked(usize),
     /// All is written and the connection is to close: shut the socket down.
     Shut,
     /// The socket failed; the queue is closed.
@@ -260,6 +260,7 @@ fn write_out(
     pool: &mut ChunkPool,
     mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
 ) -> FlushEnd {
+    let mut before = 0;
     for _ in 0..ROUNDS {
         let mut written = 0;
         while !chunks.is_empty() {
@@ -270,7 +271,7 @@ fn write_out(
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     queue.with(|queue| queue.put_back(written, chunks));
-                    return FlushEnd::Blocked;
+                    return FlushEnd::Blocked(before + written);
                 }
                 Err(error) => {
                     queue.with(|queue| queue.fail(CloseReason::WriteError));
@@ -278,6 +279,7 @@ fn write_out(
                 }
             }
         }
+        before += written;
         match queue.with(|queue| queue.after_write(written, std::mem::take(&mut chunks))) {
             Next::Rest => return FlushEnd::Done,
             Next::Shut => return FlushEnd::Shut,
@@ -285,7 +287,7 @@ fn write_out(
         }
     }
     queue.with(|queue| queue.put_back(0, chunks));
-    FlushEnd::Blocked
+    FlushEnd::Blocked(before)
 }
 
 fn write_some(
