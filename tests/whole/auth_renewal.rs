@@ -86,6 +86,7 @@ fn signed() -> Secret {
 }
 
 const REFUSED: Result<&str, Denied> = Err(Denied::Credentials);
+const GONE: Result<&str, Denied> = Err(Denied::UserGone);
 
 // AUTH-1610, AUTH-10
 #[tokio::test(start_paused = true)]
@@ -110,10 +111,10 @@ async fn a_user_stays_while_the_password_is_the_same() {
                 (&hashed, Ok("$G")),
                 (&other, REFUSED),
                 ("authorization { users: [ {user: u, pass: bar} ] }", REFUSED),
-                ("authorization { users: [ {user: v, pass: foo} ] }", REFUSED),
+                ("authorization { users: [ {user: v, pass: foo} ] }", GONE),
                 ("accounts { A { users: [ {user: u, pass: foo} ] } }", Ok("A")),
                 ("authorization { user: u, pass: foo }", Ok("$G")),
-                ("authorization { token: foo }", REFUSED),
+                ("authorization { token: foo }", GONE),
                 ("", Ok("$G")),
             ],
         )
@@ -182,7 +183,7 @@ async fn an_nkey_that_was_proven_needs_no_second_proof() {
         (&*keyed, Ok("$G")),
         (&moved, Ok("A")),
         (&websocket, REFUSED),
-        ("authorization { user: u, pass: foo }", REFUSED),
+        ("authorization { user: u, pass: foo }", GONE),
     ];
     Case::new().check(&keyed, credentials(), after).await;
     // An open server has not looked at the signature.
