@@ -45,9 +45,9 @@ pub struct Connect {
     /// Whether requests that nobody hears are answered; needs `headers`.
     pub no_responders: bool,
     /// Routes and leafnodes: what the peer takes.
-    pub import: Option<SubjectPermission>,
+    pub import: Option<Box<SubjectPermission>>,
     /// Routes and leafnodes: what the peer gives.
-    pub export: Option<SubjectPermission>,
+    pub export: Option<Box<SubjectPermission>>,
     /// Leafnodes: account at the other side.
     pub remote_account: String,
     /// Signature of the nonce by a proxy.

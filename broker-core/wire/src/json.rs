@@ -120,6 +120,15 @@ impl Field for Vec<u8> {
     }
 }
 
+impl Field for Option<Box<SubjectPermission>> {
+    fn merge<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
+        let mut value = self.take().map(|boxed| *boxed);
+        value.merge(map)?;
+        *self = value.map(Box::new);
+        Ok(())
+    }
+}
+
 impl Field for Option<SubjectPermission> {
     fn merge<'de, A: MapAccess<'de>>(&mut self, map: &mut A) -> Result<(), A::Error> {
         let mut value = self.take().unwrap_or_default();

@@ -114,7 +114,8 @@ impl Listener for NatsListener {
                 shared,
             }
         });
-        session::run(connection, broker, &self.host, port, tls, &self.room).await;
+        let client = session::Client::new(connection, broker, &self.host, port, tls, &self.room);
+        session::run(client).await;
     }
 
     /// Certificates and TLS settings apply to connections that come from now on; those with a certificate that is no

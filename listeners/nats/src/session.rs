@@ -109,17 +109,7 @@ impl Alarm {
 }
 
 /// Serves a client until it leaves or must go.
-pub(crate) async fn run(
-    connection: Connection,
-    broker: &Broker,
-    host: &Arc<str>,
-    port: u16,
-    tls: Option<Tls>,
-    room: &Arc<WaitingRoom>,
-) {
-    let mut client = Client::new(connection, broker, host, port, tls);
-    let most = client.settings.pending_logins;
-    client.seat = Some(room.enter(client.control.clone(), most, &client.env));
+pub(crate) async fn run(mut client: Box<Client>) {
     let reason = client.serve().await;
     client.forget_secured();
     client.output.close(reason);
@@ -129,11 +119,20 @@ pub(crate) async fn run(
         .debug(format_args!("Client connection closed: {reason}"));
     // The session goes first: nothing is delivered to a connection that is known to be gone.
     client.session = None;
-    client.admission.end(reason);
+    let Client { admission, .. } = *client;
+    admission.end(reason);
 }
 
 impl Client {
-    fn new(connection: Connection, broker: &Broker, host: &Arc<str>, port: u16, tls: Option<Tls>) -> Self {
+    /// A client at its beginning. Boxed: as a local of the session's future it would be there twice, once as an argument.
+    pub(crate) fn new(
+        connection: Connection,
+        broker: &Broker,
+        host: &Arc<str>,
+        port: u16,
+        tls: Option<Tls>,
+        room: &Arc<WaitingRoom>,
+    ) -> Box<Self> {
         let env = broker.env().clone();
         let config = broker.config();
         let settings = Settings::of(&config);
@@ -175,7 +174,7 @@ impl Client {
             headers: false,
             connect_first: posture.required,
         };
-        let mut client = Self {
+        let mut client = Box::new(Self {
             broker: broker.clone(),
             shard: connection.shard,
             stream: connection.stream,
@@ -204,10 +203,12 @@ impl Client {
             carry: Vec::new(),
             settings,
             env,
-        };
+        });
         if posture.nonce {
             client.nonce = client.fresh_nonce();
         }
+        let most = client.settings.pending_logins;
+        client.seat = Some(room.enter(client.control.clone(), most, &client.env));
         client
     }
 
