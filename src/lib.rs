@@ -1,13 +1,18 @@
 //! Dunlin as a library: a broker inside a Rust program.
 //!
-//! [`Server`] starts one from a typed [`Config`] and a [`Registry`] of plugins; any number of them run beside each other.
+//! [`Builder`] starts one in a few lines, `examples/embedded.rs` shows it; [`Server`] starts one from its parts: a typed
+//! [`Config`], a [`Registry`] of plugins, an [`Env`]. Any number of them run beside each other.
 
-pub use dunlin_api::config::Config;
-pub use dunlin_api::{Broker, Env, Registry, ReloadHost, ServerIdentity};
+mod embed;
+
+pub use dunlin_api::config::{self, Config};
+pub use dunlin_api::{Broker, CloseReason, Env, Level, LogSink, Registry, ReloadHost, ServerIdentity};
 pub use dunlin_server::{
-    AssemblyError, ClientError, ClosedConnection, ConnectionRecord, ReloadError, Server, StartError,
-    SubscriptionRecord, assemble,
+    AssemblyError, ClientError, ClosedConnection, ConnectionRecord, InProcessError, PipeStream, ReloadError,
+    Server, StartError, SubscriptionRecord, assemble,
 };
+
+pub use embed::{BuildError, Builder, built_in_plugins, system_env};
 
 /// The level of the NATS protocol and API that this broker keeps to (INFO's `version`).
 pub const NATS_LEVEL: &str = "2.15.2";

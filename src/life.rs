@@ -6,10 +6,7 @@ use std::sync::Arc;
 
 use dunlin::{NATS_LEVEL, Server, VERSION};
 use dunlin_api::config::{Config, Loaded};
-use dunlin_api::{
-    Env, EnvParts, Logger, Registry, ServerIdentity, Shards, SystemClock, SystemDisk, SystemRandom,
-};
-use dunlin_net::TcpNetwork;
+use dunlin_api::{Env, Logger, Registry, ServerIdentity, SystemDisk};
 use dunlin_process::banner::{Banner, describe};
 use dunlin_process::cli::Flags;
 use dunlin_process::files::write_pid_file;
@@ -32,14 +29,7 @@ pub(crate) fn serve(
 ) -> Result<(), Failure> {
     let descriptors = limits::raise_descriptors();
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let env = Env::new(EnvParts {
-        clock: Box::new(SystemClock),
-        random: Box::new(SystemRandom),
-        network: Box::new(TcpNetwork::new()),
-        disk: Box::new(SystemDisk),
-        execution: Box::new(Shards::start(cores)?),
-        logger: logger.clone(),
-    });
+    let env = dunlin::system_env(cores, logger.clone())?;
     let identity = identity::new_identity(&env, loaded.config.server_name.as_deref(), NATS_LEVEL)?;
     let banner = Banner {
         program: Program::current(),

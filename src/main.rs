@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use dunlin::{NATS_LEVEL, VERSION};
 use dunlin_api::config::{Config, LoadError, Report, Severity};
-use dunlin_api::{Logger, Registry, SystemDisk};
+use dunlin_api::{Logger, SystemDisk};
 use dunlin_net::tls::ServerTls;
 use dunlin_process::cli::{self, Command, Flags};
 use dunlin_process::log::Log;
@@ -40,7 +40,7 @@ fn obey(command: Command, arguments: &[String], terminal: Terminal) -> ExitCode 
         Command::Completions(shell) => terminal.say(&shell.completions()),
         Command::Man => terminal.say(&cli::manual(VERSION, NATS_LEVEL)),
         Command::Config(command) => configuration::obey(command, probe, terminal),
-        Command::Plugins => match registry() {
+        Command::Plugins => match dunlin::built_in_plugins() {
             Ok(registry) => terminal.say(&plugins::list(&registry)),
             Err(error) => terminal.refuse(&error),
         },
@@ -51,12 +51,6 @@ fn obey(command: Command, arguments: &[String], terminal: Terminal) -> ExitCode 
             }
         }
     }
-}
-
-fn registry() -> Result<Registry, dunlin_api::RegistryError> {
-    let mut registry = Registry::new();
-    dunlin_builtin::register(&mut registry)?;
-    Ok(registry)
 }
 
 /// Certificates and keys must be good before anything starts.
@@ -91,7 +85,7 @@ fn run(flags: &Flags, arguments: &[String], terminal: Terminal) -> ExitCode {
     logger.set_levels(loaded.config.debug, loaded.config.trace);
     panics::log_panics(logger.clone());
     logger.debug(format_args!("Arguments: {}", cli::redacted(arguments).join(" ")));
-    let outcome = registry()
+    let outcome = dunlin::built_in_plugins()
         .map_err(life::Failure::from)
         .and_then(|registry| life::serve(loaded, flags, Arc::new(registry), &log, &logger));
     if let Err(error) = &outcome {

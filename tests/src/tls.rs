@@ -1,5 +1,6 @@
 //! A client's side of TLS for raw connections.
 
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -21,15 +22,15 @@ pub struct Introduction {
     pub is_old: bool,
 }
 
-/// Runs a handshake over `socket`, trusting the authority in `folder`; returns the version that was agreed on.
+/// Runs a handshake over `socket`, which may be any stream that waits, trusting the authority in `folder`; returns the version that was agreed on.
 ///
 /// # Errors
 /// What rustls says, or what the server answered.
-pub fn secure(
-    socket: TcpStream,
+pub fn secure<S: Read + Write>(
+    socket: S,
     folder: &Path,
     client: &Introduction,
-) -> Result<(Secured, &'static str), String> {
+) -> Result<(StreamOwned<ClientConnection, S>, &'static str), String> {
     let config = config(folder, client)?;
     let name = ServerName::try_from("localhost").map_err(text)?;
     let connection = ClientConnection::new(Arc::new(config), name).map_err(text)?;

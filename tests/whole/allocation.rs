@@ -126,7 +126,15 @@ fn start(broker: &Broker, listener: &Arc<dyn dunlin_api::Listener>, socket: &Arc
         let shard = broker.env().shards()[0].clone();
         let peer = stream.peer();
         listener
-            .session(Connection { stream, peer, shard }, &broker)
+            .session(
+                Connection {
+                    stream,
+                    peer,
+                    shard,
+                    is_in_process: false,
+                },
+                &broker,
+            )
             .await;
     });
 }

@@ -14,6 +14,7 @@ mod auth_renewal;
 mod command_line;
 mod connections;
 mod differential;
+mod embedding;
 mod host;
 mod interop;
 mod isolation;

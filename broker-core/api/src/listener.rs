@@ -36,6 +36,8 @@ pub struct Connection {
     pub peer: SocketAddr,
     /// The shard whose thread this is.
     pub shard: Arc<Shard>,
+    /// Whether the peer is a part of this very process. It has no address then.
+    pub is_in_process: bool,
 }
 
 /// A protocol. The accept loop of `dunlin-net` binds its endpoints, accepts, places each connection on a shard and

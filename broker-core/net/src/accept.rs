@@ -1,22 +1,25 @@
 //! The accept loop: one for each endpoint of a listener.
 //!
 //! It runs on the first shard and never reads from a connection: it gives each to the quietest shard, where a task of
-//! its own opens and serves it. Knows no protocol. Rules: CORE-13, CORE-80, CORE-81, CORE-87.
+//! its own opens and serves it. Connections of the process itself are placed likewise. Knows no protocol. Rules:
+//! CORE-13, CORE-80, CORE-81, CORE-87.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use dunlin_api::{
-    Acceptor, Broker, Connection, Endpoint, Env, Incoming, Listener, Shard, Task, system_error,
+    Acceptor, Broker, ByteStream, Connection, Endpoint, Env, Listener, Shard, Task, system_error,
 };
 use futures_util::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, oneshot};
 
 use crate::address::host_port;
+use crate::pipe::{PipeStream, pipe};
 
 /// First and longest pause after a temporary accept error (CORE-13).
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -27,16 +30,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// system's queue.
 const IN_A_ROW: u32 = 8;
 
+/// Bytes that a connection of the process itself may hold each way: as much as one read takes.
+const PIPE_CAPACITY: usize = 64 * 1024;
+
 /// How long abandoned sessions may take to reach their next await.
 const ABANDONED_WAIT: Duration = Duration::from_secs(1);
 
 /// A listener at work. Dropping it stops accepting; its sessions run on.
 pub struct Serving {
-    broker: Broker,
+    host: Host,
     endpoints: Vec<(Endpoint, SocketAddr)>,
     /// Held while they end, so that a second caller of [`Serving::close`] waits as well.
     accepting: tokio::sync::Mutex<Vec<Task>>,
-    sessions: Arc<Sessions>,
+    is_closed: AtomicBool,
 }
 
 /// Binds every endpoint of `listener`, and accepts from then on. Callable on any runtime.
@@ -54,9 +60,8 @@ pub async fn serve(listener: Arc<dyn Listener>, broker: Broker) -> io::Result<Se
     });
     let panicked = |_| io::Error::other("the listener panicked while it was bound");
     let bound = receiver.await.map_err(panicked)??;
-    let sessions = Arc::new(Sessions::default());
+    let mut serving = serve_in_process(listener, broker);
     let mut accepting = Vec::new();
-    let mut endpoints = Vec::new();
     for (endpoint, acceptor) in bound {
         let local = acceptor.local();
         let name = host_port(&endpoint.host, local.port());
@@ -64,22 +69,30 @@ pub async fn serve(listener: Arc<dyn Listener>, broker: Broker) -> io::Result<Se
             "Listening for {} connections on {name}",
             endpoint.connections
         ));
-        listener.bound(&endpoint, local);
+        serving.host.listener.bound(&endpoint, local);
         let accept = Accept {
-            listener: listener.clone(),
-            broker: broker.clone(),
-            sessions: sessions.clone(),
+            host: serving.host.clone(),
             connections: endpoint.connections,
         };
         accepting.push(env.spawn("an accept loop", accept.run(acceptor)));
-        endpoints.push((endpoint, local));
+        serving.endpoints.push((endpoint, local));
     }
-    Ok(Serving {
-        broker,
-        endpoints,
-        accepting: accepting.into(),
-        sessions,
-    })
+    serving.accepting = accepting.into();
+    Ok(serving)
+}
+
+/// Binds nothing: `listener` serves connections of [`Serving::connect_in_process`] alone.
+pub fn serve_in_process(listener: Arc<dyn Listener>, broker: Broker) -> Serving {
+    Serving {
+        host: Host {
+            listener,
+            broker,
+            sessions: Arc::default(),
+        },
+        endpoints: Vec::new(),
+        accepting: tokio::sync::Mutex::default(),
+        is_closed: AtomicBool::new(false),
+    }
 }
 
 async fn bind_all(listener: &dyn Listener, env: &Env) -> io::Result<Vec<(Endpoint, Box<dyn Acceptor>)>> {
@@ -104,8 +117,21 @@ impl Serving {
         &self.endpoints
     }
 
+    /// Opens a connection in memory, and begins its session as if a peer had connected; `None` once closed. Callable on
+    /// any runtime.
+    pub fn connect_in_process(&self) -> Option<PipeStream> {
+        if self.is_closed.load(Relaxed) {
+            return None;
+        }
+        let (socket, stream) = pipe(PIPE_CAPACITY);
+        let socket: ByteStream = Arc::new(socket);
+        self.host.start(socket.peer(), true, || Ok(socket));
+        Some(stream)
+    }
+
     /// Accepts nothing from here on; the sockets are closed when this returns. May be called again, also meanwhile.
     pub async fn close(&self) {
+        self.is_closed.store(true, Relaxed);
         let mut accepting = self.accepting.lock().await;
         for task in accepting.iter() {
             task.abort();
@@ -118,14 +144,14 @@ impl Serving {
     /// Waits until every session has ended, and drops those that have not after `grace`. Comes after
     /// [`Serving::close`]: a session that begins meanwhile is waited for as well.
     pub async fn end_sessions(&self, grace: Duration) {
-        let env = self.broker.env();
-        let ended = env.timeout(grace, self.sessions.wait_until_none()).await;
+        let (env, sessions) = (self.host.broker.env(), &self.host.sessions);
+        let ended = env.timeout(grace, sessions.wait_until_none()).await;
         if ended.is_some() {
             return;
         }
-        self.sessions.abandon();
+        sessions.abandon();
         // It ends at its next await, which comes soon: nothing in a session may block.
-        env.timeout(ABANDONED_WAIT, self.sessions.wait_until_none()).await;
+        env.timeout(ABANDONED_WAIT, sessions.wait_until_none()).await;
     }
 }
 
@@ -138,9 +164,7 @@ impl Drop for Serving {
 }
 
 struct Accept {
-    listener: Arc<dyn Listener>,
-    broker: Broker,
-    sessions: Arc<Sessions>,
+    host: Host,
     connections: &'static str,
 }
 
@@ -152,7 +176,8 @@ impl Accept {
             match acceptor.accept().await {
                 Ok(incoming) => {
                     pause = FIRST_PAUSE;
-                    self.start(incoming);
+                    let peer = incoming.peer();
+                    self.host.start(peer, false, || incoming.open());
                     in_a_row += 1;
                     if in_a_row == IN_A_ROW {
                         in_a_row = 0;
@@ -166,7 +191,7 @@ impl Accept {
 
     /// Reports an accept error, and waits where it may pass (CORE-13).
     async fn rest(&self, error: &io::Error, pause: Duration) -> Duration {
-        let env = self.broker.env();
+        let env = self.host.broker.env();
         let word = capitalised(self.connections);
         let reason = system_error::reason(error);
         if !is_temporary(error) {
@@ -182,9 +207,24 @@ impl Accept {
         env.sleep(pause).await;
         (pause * 2).min(LONGEST_PAUSE)
     }
+}
 
+/// What runs the sessions of one listener.
+#[derive(Clone)]
+struct Host {
+    listener: Arc<dyn Listener>,
+    broker: Broker,
+    sessions: Arc<Sessions>,
+}
+
+impl Host {
     /// Gives a connection to the shard with the fewest, which opens it and runs its session.
-    fn start(&self, incoming: Box<dyn Incoming>) {
+    fn start(
+        &self,
+        peer: SocketAddr,
+        is_in_process: bool,
+        open: impl FnOnce() -> io::Result<ByteStream> + Send + 'static,
+    ) {
         let env = self.broker.env().clone();
         let shard = env.quietest_shard();
         let residence = shard.enter();
@@ -192,8 +232,7 @@ impl Accept {
         let home = shard.clone();
         self.sessions.start(&env, &shard, async move {
             let _residence = residence;
-            let peer = incoming.peer();
-            let stream = match incoming.open() {
+            let stream = match open() {
                 Ok(stream) => stream,
                 Err(error) => {
                     return broker
@@ -208,6 +247,7 @@ impl Accept {
                         stream,
                         peer,
                         shard: home,
+                        is_in_process,
                     },
                     &broker,
                 )

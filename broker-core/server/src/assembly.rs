@@ -10,7 +10,7 @@ use dunlin_api::{
 };
 
 /// The listener that the configuration's top-level keys speak of.
-const CLIENT_LISTENER: &str = "nats";
+pub(crate) const CLIENT_LISTENER: &str = "nats";
 
 /// The auth provider where the configuration chooses none.
 const DEFAULT_AUTH: &str = "static";
@@ -115,7 +115,7 @@ impl<'a> Assembly<'a> {
         Ok(named.into_iter().map(|(_, service)| service).collect())
     }
 
-    /// The listener for NATS clients, where this binary has it, and those that the configuration names.
+    /// The listener for NATS clients first, where this binary has it, and those that the configuration names.
     ///
     /// # Errors
     /// One of them cannot be made.

@@ -9,8 +9,9 @@ mod lame_duck;
 mod reload;
 mod server;
 
+pub use dunlin_net::PipeStream;
 pub use dunlin_router::{ClientError, ClosedConnection, ConnectionRecord, SubscriptionRecord};
 
 pub use assembly::{Assembly, AssemblyError, Named};
 pub use reload::ReloadError;
-pub use server::{Server, StartError, assemble};
+pub use server::{InProcessError, Server, StartError, assemble};

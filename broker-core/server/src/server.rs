@@ -10,10 +10,10 @@ use dunlin_api::{
     Broker, CloseReason, Endpoint, Env, Listener, Registry, ServerIdentity, Service, ServiceError, Setup,
     StoreBackend,
 };
-use dunlin_net::{Serving, connect_addresses, host_and_port, host_port, serve};
+use dunlin_net::{PipeStream, Serving, connect_addresses, host_and_port, host_port, serve, serve_in_process};
 use dunlin_router::{ClientError, ClosedConnection, ConnectionRecord, Router, Totals};
 
-use crate::assembly::{Assembly, AssemblyError, Named};
+use crate::assembly::{Assembly, AssemblyError, CLIENT_LISTENER, Named};
 
 /// How long sessions may take to end when the broker stops, before they are dropped.
 const SESSION_GRACE: Duration = Duration::from_secs(1);
@@ -46,6 +46,25 @@ pub enum StartError {
     Listen(#[from] io::Error),
 }
 
+/// Why a program cannot connect to the broker that it embeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InProcessError {
+    /// This build has no listener for NATS clients.
+    #[error("there is no listener for NATS clients: build with the feature `nats`")]
+    NoListener,
+    /// The broker sends its clients away.
+    #[error("the broker takes no new clients: it is in lame duck mode")]
+    LameDuck,
+}
+
+/// Whether NATS clients of other processes can connect.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ClientPort {
+    Open,
+    None,
+}
+
 impl Server {
     /// Starts a broker: stores and services first, listeners last. `config` must have been validated.
     ///
@@ -56,6 +75,30 @@ impl Server {
         registry: Arc<Registry>,
         env: Env,
         identity: ServerIdentity,
+    ) -> Result<Self, StartError> {
+        Self::start_with(config, registry, env, identity, ClientPort::Open).await
+    }
+
+    /// The same without a port for NATS clients, whatever `listen` says: they connect by
+    /// [`Server::connect_in_process`]. Listeners under `plugins` are not touched by it.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub async fn start_without_client_port(
+        config: Arc<Config>,
+        registry: Arc<Registry>,
+        env: Env,
+        identity: ServerIdentity,
+    ) -> Result<Self, StartError> {
+        Self::start_with(config, registry, env, identity, ClientPort::None).await
+    }
+
+    async fn start_with(
+        config: Arc<Config>,
+        registry: Arc<Registry>,
+        env: Env,
+        identity: ServerIdentity,
+        port: ClientPort,
     ) -> Result<Self, StartError> {
         let assembly = Assembly::new(
             &registry,
@@ -80,7 +123,7 @@ impl Server {
             reloading: tokio::sync::Mutex::default(),
             registry,
         };
-        if let Err(error) = server.run(services, listeners).await {
+        if let Err(error) = server.run(services, listeners, port).await {
             server.stop().await;
             return Err(error);
         }
@@ -91,6 +134,7 @@ impl Server {
         &mut self,
         services: Vec<Box<dyn Service>>,
         listeners: Vec<Box<dyn Listener>>,
+        port: ClientPort,
     ) -> Result<(), StartError> {
         for service in services {
             service.start(&self.broker).await.map_err(StartError::Service)?;
@@ -98,10 +142,33 @@ impl Server {
         }
         for listener in listeners {
             let listener: Arc<dyn Listener> = listener.into();
-            let serving = serve(listener.clone(), self.broker.clone()).await?;
+            // The one for NATS clients is the first.
+            let is_for_clients = self.listeners.is_empty() && self.has_client_listener();
+            let serving = if is_for_clients && port == ClientPort::None {
+                serve_in_process(listener.clone(), self.broker.clone())
+            } else {
+                serve(listener.clone(), self.broker.clone()).await?
+            };
             self.listeners.push((listener, serving));
         }
         Ok(())
+    }
+
+    fn has_client_listener(&self) -> bool {
+        self.registry.listener(CLIENT_LISTENER).is_ok()
+    }
+
+    /// Connects a NATS client of this process, without a socket: what the broker sends, INFO first, is read from the
+    /// stream, what it is to do is written to it. The connection logs in, is counted, limited and closed as any other,
+    /// except that TLS is left to the client (AUTH-302) and that its kind is `IN_PROCESS` (AUTH-18). Dropping the stream
+    /// closes it. Callable on any Tokio runtime, or on none.
+    ///
+    /// # Errors
+    /// See [`InProcessError`].
+    pub fn connect_in_process(&self) -> Result<PipeStream, InProcessError> {
+        let first = self.listeners.first().filter(|_| self.has_client_listener());
+        let (_, serving) = first.ok_or(InProcessError::NoListener)?;
+        serving.connect_in_process().ok_or(InProcessError::LameDuck)
     }
 
     /// Where the broker can be reached.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dunlin_api::{AuthPosture, Broker};
 use dunlin_wire::Info;
 
-use crate::settings;
+use crate::{name, settings};
 
 /// JetStream API level that 2.15.2 states, with or without JetStream (CORE-14).
 const API_LEVEL: i64 = 5;
@@ -55,11 +55,19 @@ impl InfoBase {
             tls_available: self.tls.is_available,
             max_payload: i32::try_from(max_payload).unwrap_or(i32::MAX),
             client_id: self.client_id,
-            client_ip: self.peer.ip().to_string(),
+            client_ip: self.client_ip(),
             nonce: nonce.to_owned(),
             api_lvl: API_LEVEL,
             xkey: identity.xkey.clone(),
             ..Info::default()
+        }
+    }
+
+    /// Empty, and so left out, where there is none.
+    fn client_ip(&self) -> String {
+        match name::is_pipe(self.peer) {
+            true => String::new(),
+            false => self.peer.ip().to_string(),
         }
     }
 

@@ -112,6 +112,7 @@ impl Listener for NatsListener {
                 rules,
                 stream,
                 shared,
+                is_in_process: connection.is_in_process,
             }
         });
         let client = session::Client::new(connection, broker, &self.host, port, tls, &self.room);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::{
-    CloseReason, ConnectionType, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, Session,
-    SessionFlags, SessionRequest, SubscribeError,
+    CloseReason, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, Session, SessionFlags,
+    SessionRequest, SubscribeError,
 };
 use dunlin_wire::client::write;
 
@@ -63,7 +63,7 @@ impl Client {
                 .as_ref()
                 .and_then(|tls| Some(Arc::new(tls.stream.peer_identity()?))),
             client_name: connect.name.clone(),
-            ..LoginAttempt::anonymous(self.info.peer, ConnectionType::Standard)
+            ..LoginAttempt::anonymous(self.info.peer, self.kind)
         }
     }
 

@@ -7,8 +7,12 @@ use dunlin_wire::{Connect, Quoted};
 /// What stands for a token.
 const REDACTED: &str = "[REDACTED]";
 
-/// A connection of which only the address is known: `127.0.0.1:4711 - cid:5`.
+/// A connection of which only the address is known: `127.0.0.1:4711 - cid:5`; one of this process:
+/// `pipe - cid:5`.
 pub(crate) fn of_address(peer: SocketAddr, id: u64) -> String {
+    if is_pipe(peer) {
+        return format!("pipe - cid:{id}");
+    }
     format!("{peer} - cid:{id}")
 }
 
@@ -32,6 +36,11 @@ pub(crate) fn of_client(peer: SocketAddr, id: u64, connect: &Connect, account: &
         name = format!("{name} - {}", Quoted(format!("{account}/{user}").as_bytes()));
     }
     name
+}
+
+/// Whether a peer has no address, because it is in this process.
+pub(crate) fn is_pipe(peer: SocketAddr) -> bool {
+    peer.port() == 0 && peer.ip().is_unspecified()
 }
 
 /// The user as log names carry it, e.g. `user:joe`: as the provider says, else as CONNECT says; empty when neither does.
@@ -119,6 +128,13 @@ mod tests {
     #[test]
     fn an_ipv6_address_stands_in_brackets() {
         assert_eq!(of_address("[::1]:80".parse().unwrap(), 1), "[::1]:80 - cid:1");
+    }
+
+    // CORE-22 [TestRemoteAddress]
+    #[test]
+    fn a_connection_without_an_address_is_a_pipe() {
+        assert_eq!(of_address("0.0.0.0:0".parse().unwrap(), 1), "pipe - cid:1");
+        assert_eq!(of_address("0.0.0.0:1".parse().unwrap(), 1), "0.0.0.0:1 - cid:1");
     }
 
     // CORE-23 [TestClientUserInfo]

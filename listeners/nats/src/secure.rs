@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use dunlin_api::config::{Config, HandshakeFirst};
 use dunlin_api::{CloseReason, Env, Logger};
@@ -24,6 +25,9 @@ const FIRST_BYTES: usize = 4;
 
 /// Bytes to wait for before plain clients are told from others (CORE-8).
 const SNIFFED_BYTES: usize = 6;
+
+/// How long a client in this process may take to begin a handshake that comes first (CORE-9).
+const IN_PROCESS_FALLBACK: Duration = Duration::from_millis(50);
 
 /// What the configuration asks of connections.
 pub(crate) struct ClientTls {
@@ -91,6 +95,29 @@ pub(crate) struct Tls {
     pub(crate) rules: Arc<ClientTls>,
     pub(crate) stream: Arc<TlsStream>,
     pub(crate) shared: Arc<Shared>,
+    /// A client in this process chooses for itself whether it uses TLS, and when.
+    pub(crate) is_in_process: bool,
+}
+
+impl Tls {
+    /// What INFO says to this client, unless the handshake came first.
+    pub(crate) fn info(&self) -> TlsInfo {
+        let info = self.rules.info();
+        TlsInfo {
+            is_required: info.is_required && !self.is_in_process,
+            is_available: info.is_available || self.is_in_process,
+            ..info
+        }
+    }
+
+    /// How long a client may take to begin a handshake that comes first, before it is sent INFO in clear.
+    fn fallback(&self) -> Option<Duration> {
+        match self.rules.first {
+            HandshakeFirst::Fallback(delay) => Some(delay),
+            HandshakeFirst::Always if self.is_in_process => Some(IN_PROCESS_FALLBACK),
+            _ => None,
+        }
+    }
 }
 
 /// What the connections of a listener share: the limit of handshakes, and who is secured.
@@ -156,7 +183,7 @@ impl Client {
     pub(crate) async fn secure(&mut self, tls: Tls) -> Result<(), CloseReason> {
         let rules = &tls.rules;
         let mut is_first = rules.comes_first();
-        if let HandshakeFirst::Fallback(delay) = rules.first
+        if let Some(delay) = tls.fallback()
             && tls
                 .stream
                 .first_byte(FIRST_BYTES, delay, &self.env)
@@ -166,7 +193,7 @@ impl Client {
             is_first = false;
             self.greet();
         }
-        let sniffs = !is_first && rules.allows_plain;
+        let sniffs = !is_first && (rules.allows_plain || tls.is_in_process);
         let mut is_wanted = true;
         if sniffs {
             let limit = rules.server.timeout();
@@ -189,7 +216,7 @@ impl Client {
             // Of this INFO alone; later ones say what the listener asks of others.
             self.info.tls.is_required = true;
             self.send_info(true);
-            self.info.tls = rules.info();
+            self.info.tls = tls.info();
         }
         self.begin_own_time();
         Ok(())

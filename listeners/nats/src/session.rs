@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dunlin_api::config::print_duration;
 use dunlin_api::{
-    Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, ConnectionLog, Env, Flush, Instant,
-    Session, Shard, Sleep, readable,
+    Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, ConnectionLog, ConnectionType, Env,
+    Flush, Instant, Session, Shard, Sleep, readable,
 };
 use dunlin_net::output::Output;
 use dunlin_net::{Seat, WaitingRoom};
@@ -51,6 +51,7 @@ pub(crate) struct Client {
     pub(crate) broker: Broker,
     pub(crate) shard: Arc<Shard>,
     pub(crate) stream: ByteStream,
+    pub(crate) kind: ConnectionType,
     /// `None` where the listener has no TLS.
     pub(crate) tls: Option<Tls>,
     pub(crate) output: Arc<Output>,
@@ -166,7 +167,7 @@ impl Client {
             auth: posture,
             client_id: admission.id(),
             peer: connection.peer,
-            tls: tls.as_ref().map(|tls| tls.rules.info()).unwrap_or_default(),
+            tls: tls.as_ref().map(Tls::info).unwrap_or_default(),
         };
         let limits = DecoderLimits {
             control_line: settings.control_line,
@@ -178,6 +179,10 @@ impl Client {
             broker: broker.clone(),
             shard: connection.shard,
             stream: connection.stream,
+            kind: match connection.is_in_process {
+                true => ConnectionType::InProcess,
+                false => ConnectionType::Standard,
+            },
             tls,
             receiver: Arc::new(Receiver::new(&output, env.log().clone(), tracer.clone())),
             control: Arc::new(Control::new(&output, connection.peer, &env, &log, &tracer)),

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use async_trait::async_trait;
 use dunlin_api::config::Config;
 use dunlin_api::{
-    Admission, AuthProvider, BrokerCore, ByteStream, EnvParts, Instant, Level, LogSink, Logger, MemoryDisk,
+    Admission, AuthProvider, BrokerCore, EnvParts, Incoming, Instant, Level, LogSink, Logger, MemoryDisk,
     Network, OpenError, SeededRandom, ServerIdentity, Session, SessionRequest, Shards, SystemClock,
 };
 
@@ -218,7 +218,7 @@ impl Stage {
     }
 
     fn sessions(&self) -> usize {
-        self.serving.sessions.running.lock().tasks.len()
+        self.serving.host.sessions.running.lock().tasks.len()
     }
 }
 
