@@ -13,6 +13,7 @@ mod auth;
 mod cli;
 mod limits;
 mod rust_client;
+mod tls;
 
 use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader};
