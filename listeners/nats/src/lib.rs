@@ -22,6 +22,7 @@ mod settings;
 mod trace;
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -102,7 +103,17 @@ impl Listener for NatsListener {
         }
     }
 
-    async fn session(&self, mut connection: Connection, broker: &Broker) {
+    // Written out, since an `async fn` would keep its arguments beside the client for as long as the session lives.
+    fn session<'s, 'b, 'f>(
+        &'s self,
+        mut connection: Connection,
+        broker: &'b Broker,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send + 'f>>
+    where
+        's: 'f,
+        'b: 'f,
+        Self: 'f,
+    {
         let port = self.bound.get().map_or(self.endpoint.port, SocketAddr::port);
         let tls = self.tls.load_full().map(|rules| {
             let stream = TlsStream::new(connection.stream.clone());
@@ -116,7 +127,7 @@ impl Listener for NatsListener {
             }
         });
         let client = session::Client::new(connection, broker, &self.host, port, tls, &self.room);
-        session::run(client).await;
+        Box::pin(session::run(client))
     }
 
     /// Certificates and TLS settings apply to connections that come from now on; those with a certificate that is no
