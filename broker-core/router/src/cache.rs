@@ -154,13 +154,15 @@ impl Route {
         )
     }
 
-    /// Brings a route up to date.
+    /// Brings a route up to date. Where no mapping has a say, the decision about publishing stays: a cache lives as long
+    /// as its session's permit.
     fn refresh(&mut self, subject: Subject<'_>, account: &Account, rules: Option<&Rules>, maps: bool) {
-        if matches!(self.destination, Destination::Itself) {
+        let is_unmapped = || !maps || account.mappings().is_none();
+        if matches!(self.destination, Destination::Itself) && is_unmapped() {
             self.matches.clear();
             self.stamp = Some(account.lookup(subject, &mut self.matches));
-            // Asked after the stamp was taken, see below. Permissions are the session's, and do not change.
-            if !maps || account.mappings().is_none() {
+            // Asked once more, now that the stamp is taken; see below.
+            if is_unmapped() {
                 return;
             }
         }

@@ -181,7 +181,10 @@ impl RouterSession {
         };
         let (filter, queue) = (subscription.filter.as_filter(), subscription.queue.as_ref());
         let checks = rules.checks_delivery(filter, queue);
-        subscription.checks_delivery.store(checks, Relaxed);
+        if checks != subscription.checks_delivery.swap(checks, Relaxed) {
+            // Since it was made, others may have kept routes to it that know only the old rules.
+            self.member.account.forget_routes();
+        }
         if rules.may_subscribe(filter.into(), queue) {
             return Ok(());
         }
