@@ -1,9 +1,20 @@
 //! Go's spellings that error texts and the digest need: `%q`, durations, base-10 integers.
 
-use std::fmt::Write as _;
-
 /// Quotes as Go's `%q` does.
 pub fn quote(text: &str) -> String {
+    in_quotes(text, |character| match character {
+        '\u{7}' => Some("\\a".to_owned()),
+        '\u{8}' => Some("\\b".to_owned()),
+        '\u{b}' => Some("\\v".to_owned()),
+        '\u{c}' => Some("\\f".to_owned()),
+        control if control.is_control() => Some(format!("\\x{:02x}", u32::from(control))),
+        _ => None,
+    })
+}
+
+/// `text` in double quotes, with the escapes that nats.conf, TOML, JSON and Go have in common; `other` spells what one
+/// of them writes differently and leaves the rest as it is.
+pub(crate) fn in_quotes(text: &str, other: impl Fn(char) -> Option<String>) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for character in text.chars() {
@@ -13,14 +24,10 @@ pub fn quote(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            '\u{7}' => out.push_str("\\a"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{b}' => out.push_str("\\v"),
-            '\u{c}' => out.push_str("\\f"),
-            control if control.is_control() => {
-                let _ = write!(out, "\\x{:02x}", u32::from(control));
-            }
-            other => out.push(other),
+            character => match other(character) {
+                Some(escape) => out.push_str(&escape),
+                None => out.push(character),
+            },
         }
     }
     out.push('"');

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::comments::Comments;
 use super::{Context, fits_line, float, is_bare};
 use crate::report::Report;
+use crate::text::in_quotes;
 use crate::tree::SyntaxError;
 use crate::value::{Entry, Node, Position, Table, Value};
 
@@ -154,23 +155,11 @@ fn unwritable(entry: &Entry, why: &str) -> Result<String, SyntaxError> {
 
 /// A string in double quotes.
 fn text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control.is_ascii_control() => {
-                let _ = write!(out, "\\x{:02x}", u32::from(control));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
+    in_quotes(text, |character| {
+        character
+            .is_ascii_control()
+            .then(|| format!("\\x{:02x}", u32::from(character)))
+    })
 }
 
 /// `YYYY-MM-DDThh:mm:ssZ`.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::comments::Comments;
 use super::{Context, fits_line, float, is_bare};
+use crate::text::in_quotes;
 use crate::value::{Entry, Node, Table, Value};
 
 /// The text. Plain keys come before sections, as TOML wants it; otherwise the order stays.
@@ -160,21 +161,9 @@ fn key(key: &str) -> String {
 
 /// A basic string.
 fn text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            control if control.is_control() => {
-                let _ = write!(out, "\\u{:04X}", u32::from(control));
-            }
-            other => out.push(other),
-        }
-    }
-    out.push('"');
-    out
+    in_quotes(text, |character| {
+        character
+            .is_control()
+            .then(|| format!("\\u{:04X}", u32::from(character)))
+    })
 }
