@@ -7,18 +7,14 @@
     reason = "a test runs programs and reads what they write"
 )]
 
-use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use dunlin_tests::server::Kind;
 use dunlin_tests::skip;
 use tempfile::TempDir;
 
-/// How long a line of a log may take. Only a hang gets there.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::logged::Logged;
 
 /// A folder in which a program stands as `nats-server`, beside the files of a case.
 fn installed(kind: Kind, files: &[(&str, &str)]) -> (PathBuf, TempDir) {
@@ -180,9 +176,7 @@ invocations! {
 
 /// A broker on a free port, under the name `nats-server`.
 struct Broker {
-    child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
+    process: Logged,
     program: PathBuf,
     folder: TempDir,
 }
@@ -190,52 +184,26 @@ struct Broker {
 impl Broker {
     fn start(kind: Kind, config: &str, arguments: &[&str]) -> Self {
         let (program, folder) = installed(kind, &[("x.conf", config)]);
-        let mut child = Command::new(&program)
-            .args(["-a", "127.0.0.1", "-p", "-1", "-T=false", "-c", "x.conf"])
-            .args(arguments)
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::Builder::new()
-            .spawn(move || {
-                let lines = stderr.lines().map_while(Result::ok);
-                lines
-                    .map(|line| sender.send(line))
-                    .take_while(Result::is_ok)
-                    .for_each(drop);
-            })
-            .unwrap();
+        let process = Logged::spawn(
+            Command::new(&program)
+                .args(["-a", "127.0.0.1", "-p", "-1", "-T=false", "-c", "x.conf"])
+                .args(arguments)
+                .current_dir(folder.path()),
+        );
         Self {
-            child,
-            lines,
-            seen: Vec::new(),
+            process,
             program,
             folder,
         }
     }
 
-    /// Waits for a line of the log that contains `text`.
+    /// See [`Logged::until`].
     fn until(&mut self, text: &str) {
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    self.seen.push(line.clone());
-                    if line.contains(text) {
-                        return;
-                    }
-                }
-                Err(error) => panic!("no line with {text:?} ({error}):\n{}", self.seen.join("\n")),
-            }
-        }
+        self.process.until(text);
     }
 
     fn signal(&self, name: &str) {
-        let target = format!("{name}={}", self.child.id());
+        let target = format!("{name}={}", self.process.pid());
         let status = Command::new(&self.program)
             .args(["--signal", &target])
             .status()
@@ -245,11 +213,8 @@ impl Broker {
 
     /// Its exit code, and what the log said from `Server is ready` on, without the process id.
     fn end(mut self) -> (Option<i32>, Vec<String>) {
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.seen.push(line);
-        }
-        let code = self.child.wait().unwrap().code();
-        (code, since_ready(&self.seen.join("\n"), self.child.id()))
+        let (code, lines) = self.process.end();
+        (code, since_ready(lines))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -257,20 +222,9 @@ impl Broker {
     }
 }
 
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn since_ready(log: &str, pid: u32) -> Vec<String> {
-    let pid = format!("[{pid}] ");
-    log.lines()
-        .map(|line| line.strip_prefix(&pid).unwrap_or(line).to_owned())
-        .skip_while(|line| line != "[INF] Server is ready")
-        .collect()
+fn since_ready(lines: Vec<String>) -> Vec<String> {
+    let is_before = |line: &String| line != "[INF] Server is ready";
+    lines.into_iter().skip_while(is_before).collect()
 }
 
 /// Starts both with a configuration, sends signals, each of which makes the log say a line, and compares exit codes
@@ -331,7 +285,7 @@ fn life_that_is_killed() {
 /// What both write to the log file `x.log`, with and without a reopen after a rename.
 fn file_logs(kind: Kind) -> (Option<i32>, Vec<String>, Vec<String>) {
     let mut broker = Broker::start(kind, "", &["-l", "x.log", "-P", "x.pid"]);
-    let pid = broker.child.id();
+    let pid = format!("[{}] ", broker.process.pid());
     let wait = |path: &Path, text: &str| {
         // The file is the only sign.
         while !std::fs::read_to_string(path).is_ok_and(|log| log.contains(text)) {
@@ -344,15 +298,12 @@ fn file_logs(kind: Kind) -> (Option<i32>, Vec<String>, Vec<String>) {
     broker.signal("reopen");
     wait(&log, "File log re-opened");
     broker.signal("quit");
-    let code = broker.child.wait().unwrap().code();
-    let text = |path| std::fs::read_to_string(path).unwrap();
-    let (old, new) = (text(old), text(log));
-    let new = new.replace(&format!("[{pid}] "), "");
-    (
-        code,
-        since_ready(&old, pid),
-        new.lines().map(str::to_owned).collect(),
-    )
+    let (code, _) = broker.process.end();
+    let lines = |path| -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap().replace(&pid, "");
+        text.lines().map(str::to_owned).collect()
+    };
+    (code, since_ready(lines(old)), lines(log))
 }
 
 // CORE-136, CORE-139 [TestSignalToReOpenLogFile]

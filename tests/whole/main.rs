@@ -20,6 +20,7 @@ mod interop;
 mod isolation;
 mod lame_duck;
 mod load;
+mod logged;
 mod mappings;
 mod plugins;
 mod process;

@@ -6,20 +6,16 @@
     reason = "a test reads the files and the pipe of a process"
 )]
 
-use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use dunlin_tests::connection::{Connection, Event};
 use dunlin_tests::paths;
 use tempfile::TempDir;
 
-/// How long a line of the log may take. Only a hang gets there.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::logged::{Logged, PATIENCE};
 
 fn program() -> PathBuf {
     paths::dunlin().unwrap_or_else(|error| panic!("{error}"))
@@ -27,9 +23,7 @@ fn program() -> PathBuf {
 
 /// A broker on a free port of the loopback interface, in a folder of its own. Its log has no times.
 struct Broker {
-    child: Child,
-    lines: Receiver<String>,
-    seen: Vec<String>,
+    program: Logged,
     folder: TempDir,
 }
 
@@ -48,67 +42,36 @@ impl Broker {
     fn launch_with(config: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("server.conf"), config).unwrap();
-        let mut child = Command::new(program())
-            .args(["-a", "127.0.0.1", "-p", "-1", "-T=false", "-c", "server.conf"])
-            .args(arguments)
-            .envs(variables.iter().copied())
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (sender, lines) = channel();
-        std::thread::Builder::new()
-            .spawn(move || {
-                let lines = stderr.lines().map_while(Result::ok);
-                lines
-                    .map(|line| sender.send(line))
-                    .take_while(Result::is_ok)
-                    .for_each(drop);
-            })
-            .unwrap();
-        Self {
-            child,
-            lines,
-            seen: Vec::new(),
-            folder,
-        }
+        let program = Logged::spawn(
+            Command::new(program())
+                .args(["-a", "127.0.0.1", "-p", "-1", "-T=false", "-c", "server.conf"])
+                .args(arguments)
+                .envs(variables.iter().copied())
+                .current_dir(folder.path()),
+        );
+        Self { program, folder }
     }
 
     fn pid(&self) -> u32 {
-        self.child.id()
+        self.program.pid()
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Waits for a line of the log that contains `text`, from where the last wait ended.
+    /// See [`Logged::until`].
     fn until(&mut self, text: &str) {
-        loop {
-            match self.lines.recv_timeout(PATIENCE) {
-                Ok(line) => {
-                    let is_it = line.contains(text);
-                    self.note(&line);
-                    if is_it {
-                        return;
-                    }
-                }
-                Err(error) => panic!("no line with {text:?} ({error}):\n{}", self.seen.join("\n")),
-            }
-        }
-    }
-
-    fn note(&mut self, line: &str) {
-        let pid = format!("[{}] ", self.pid());
-        self.seen.push(line.strip_prefix(&pid).unwrap_or(line).to_owned());
+        self.program.until(text);
     }
 
     fn address(&self) -> SocketAddr {
         let text = "[INF] Listening for client connections on ";
-        let address = self.seen.iter().find_map(|line| line.strip_prefix(text));
+        let address = self
+            .program
+            .seen()
+            .iter()
+            .find_map(|line| line.strip_prefix(text));
         address.unwrap().parse().unwrap()
     }
 
@@ -132,20 +95,8 @@ impl Broker {
 
     /// Waits for its end: the exit code, and the log's lines without the pid. What it left behind is in the folder.
     fn end(mut self) -> (Option<i32>, Vec<String>, TempDir) {
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.note(&line);
-        }
-        let code = self.child.wait().unwrap().code();
-        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
-        (code, std::mem::take(&mut self.seen), folder)
-    }
-}
-
-impl Drop for Broker {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let (code, lines) = self.program.end();
+        (code, lines, self.folder)
     }
 }
 
