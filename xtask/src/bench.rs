@@ -124,28 +124,48 @@ where
 {
     let mut rows: Vec<Row> = works.iter().map(Row::new).collect();
     for round in 0..options.rounds {
+        let mut last: Option<(&Work, Pair)> = None;
         for (work, row) in works.iter().zip(&mut rows) {
-            progress(&format!(
-                "round {} of {}: {}",
-                round + 1,
-                options.rounds,
-                work.name
-            ));
-            let one = |program| {
-                Server::start(program, &options.target, work.config).and_then(|server| run(work, &server))
+            // Neighbours that differ only in what is looked at share a run.
+            let pair = match last.take().filter(|(before, _)| before.runs_as(work)) {
+                Some((_, pair)) => pair,
+                None => {
+                    progress(&format!(
+                        "round {} of {}: {}",
+                        round + 1,
+                        options.rounds,
+                        work.name
+                    ));
+                    let one = |program| {
+                        Server::start(program, &options.target, work.config)
+                            .and_then(|server| run(work, &server))
+                    };
+                    alternating(round, || one(&sides.reference), || one(&sides.dunlin))
+                }
             };
-            // A pair that is half done is worth nothing, so both are kept or none.
-            let pair = if round % 2 == 0 {
-                let reference = one(&sides.reference);
-                (reference, one(&sides.dunlin))
-            } else {
-                let dunlin = one(&sides.dunlin);
-                (one(&sides.reference), dunlin)
-            };
+            last = Some((work, pair.clone()));
             row.add(pair);
         }
     }
     rows
+}
+
+/// What both sides did: reference, Dunlin.
+type Pair = (Result<Report, String>, Result<Report, String>);
+
+/// Runs both, in another order every other round.
+fn alternating(
+    round: usize,
+    reference: impl FnOnce() -> Result<Report, String>,
+    dunlin: impl FnOnce() -> Result<Report, String>,
+) -> Pair {
+    if round.is_multiple_of(2) {
+        let reference = reference();
+        (reference, dunlin())
+    } else {
+        let dunlin = dunlin();
+        (reference(), dunlin)
+    }
 }
 
 /// Builds Dunlin (unless it was given) and the load generator.

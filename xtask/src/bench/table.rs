@@ -65,7 +65,8 @@ impl Row {
 
     fn figure(&self, report: &Report) -> Option<f64> {
         match self.figure {
-            Figure::Cpu | Figure::Start => report.server_cpu_us,
+            Figure::Cpu => report.server_cpu_us,
+            Figure::Start => Some(report.seconds * 1e6),
             Figure::Memory | Figure::Size => report.bytes,
             Figure::Rate => Some(report.per_second),
             Figure::Median => report.latency.map(|latency| latency.p50),

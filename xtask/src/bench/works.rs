@@ -253,6 +253,12 @@ impl Work {
         }
     }
 
+    /// Whether one run can show both.
+    pub(super) fn runs_as(&self, other: &Self) -> bool {
+        let needs_load = !self.args.is_empty();
+        needs_load && (self.args, self.config) == (other.args, other.config)
+    }
+
     /// The same with a configuration.
     const fn with(self, config: &'static str) -> Work {
         Work { config, ..self }
@@ -261,8 +267,8 @@ impl Work {
     /// Runs it once against `server`.
     pub(super) fn run(&self, load: &Path, server: &Server, seconds: f64) -> Result<Report, String> {
         match self.figure {
-            Figure::Start => return Ok(single("start", server.started_in.as_secs_f64() * 1e6)),
-            Figure::Size => return Ok(single("size", server.program_bytes as f64)),
+            Figure::Start => return Ok(without_load("start", server.started_in.as_secs_f64(), None)),
+            Figure::Size => return Ok(without_load("size", 0.0, Some(server.program_bytes as f64))),
             _ => {}
         }
         let output = Command::new(load)
@@ -284,18 +290,18 @@ impl Work {
     }
 }
 
-/// A report of something that needs no load: microseconds or bytes.
-fn single(work: &str, value: f64) -> Report {
+/// A report of something that needs no load.
+fn without_load(work: &str, seconds: f64, bytes: Option<f64>) -> Report {
     Report {
         work: work.to_owned(),
         unit: "start".to_owned(),
         count: 1,
-        seconds: 0.0,
+        seconds,
         per_second: 0.0,
-        server_cpu_us: Some(value),
+        server_cpu_us: None,
         load_cpu_us: 0.0,
         latency: None,
-        bytes: Some(value),
+        bytes,
     }
 }
 
