@@ -172,8 +172,11 @@ impl Account {
         self.has_mappings.load(Acquire).then(|| self.mappings.load_full())
     }
 
-    /// Exchanges the mappings, for open sessions too: routes that they keep are looked up again.
+    /// Exchanges the mappings, for open sessions too: routes that they keep are looked up again, if these are other ones.
     pub(crate) fn set_mappings(&self, mappings: Mappings) {
+        if **self.mappings.load() == mappings {
+            return;
+        }
         let has_mappings = !mappings.is_empty();
         self.mappings.store(Arc::new(mappings));
         self.has_mappings.store(has_mappings, Release);

@@ -155,7 +155,7 @@ impl Route {
     }
 
     /// Brings a route up to date. Where no mapping has a say, the decision about publishing stays: a cache lives as long
-    /// as its session's permit.
+    /// as the rules of its session.
     fn refresh(&mut self, subject: Subject<'_>, account: &Account, rules: Option<&Rules>, maps: bool) {
         let is_unmapped = || !maps || account.mappings().is_none();
         if matches!(self.destination, Destination::Itself) && is_unmapped() {

@@ -65,7 +65,8 @@ impl Permit {
         }
     }
 
-    fn has_same_rules(&self, other: &Self) -> bool {
+    /// Whether both decide alike about subjects; limits may differ.
+    pub(crate) fn has_same_rules(&self, other: &Self) -> bool {
         self.permissions == other.permissions
     }
 }
@@ -73,7 +74,7 @@ impl Permit {
 /// The permit in force of one session.
 pub(crate) struct PermitCell {
     permit: ArcSwap<Permit>,
-    /// Grows with every permit that differs for the session's own task.
+    /// Grows with every permit.
     number: AtomicU32,
     grants_replies: AtomicBool,
 }

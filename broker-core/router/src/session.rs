@@ -161,7 +161,8 @@ impl SessionCore for RouterSession {
 }
 
 impl RouterSession {
-    /// Looks whether a reload has put another permit in force; then routes are found anew. One load when not.
+    /// Looks whether a reload has put another permit in force; where its rules are other ones, routes are found anew.
+    /// One load when not.
     #[inline]
     fn see_permit(&mut self) -> bool {
         let number = self.member.permit.number();
@@ -169,9 +170,12 @@ impl RouterSession {
             return false;
         }
         self.permit_number = number;
-        self.permit = self.member.permit.load();
-        self.cache = RouteCache::new();
-        self.drawer = None;
+        let permit = self.member.permit.load();
+        if !permit.has_same_rules(&self.permit) {
+            self.cache = RouteCache::new();
+            self.drawer = None;
+        }
+        self.permit = permit;
         true
     }
 
