@@ -170,39 +170,52 @@ impl Transform {
 
     /// The transform that undoes this one; `None` if it loses a token, uses one twice or computes one.
     pub fn reversed(&self) -> Option<Self> {
-        let mut source: Vec<u8> = Vec::new();
-        // Where each token of the source stands among the wildcards of the destination.
-        let mut places: Vec<(usize, usize)> = Vec::new();
-        for (index, piece) in self.pieces.iter().enumerate() {
-            if index > 0 {
-                source.push(b'.');
-            }
-            match piece {
-                Piece::Literal(text) => source.extend_from_slice(text),
-                Piece::Rest(_) => source.extend_from_slice(FULL_WILDCARD),
-                Piece::Token(token) => {
-                    source.extend_from_slice(PARTIAL_WILDCARD);
-                    places.push((*token, places.len() + 1));
-                }
-                _ => return None,
-            }
-        }
-        let mut destination = String::new();
+        let source = self.pieces.iter().map(|piece| match piece {
+            Piece::Literal(text) => Some(&**text),
+            Piece::Rest(_) => Some(FULL_WILDCARD),
+            Piece::Token(_) => Some(PARTIAL_WILDCARD),
+            _ => None,
+        });
+        let source = source.collect::<Option<Vec<_>>>()?.join(&b'.');
+        let mut destination = Vec::new();
+        let mut pieces = Vec::new();
         for (index, token) in self.source.as_filter().tokens().enumerate() {
-            if index > 0 {
-                destination.push('.');
-            }
-            if token == PARTIAL_WILDCARD {
-                let mut found = places.iter().filter(|(place, _)| *place == index);
-                let (Some((_, wildcard)), None) = (found.next(), found.next()) else {
-                    return None;
-                };
-                destination.push_str(&format!("${wildcard}"));
-            } else {
-                destination.push_str(std::str::from_utf8(token).ok()?);
-            }
+            // Pieces, not the text, say what the tokens are: a literal of the source may look like a placeholder.
+            let (text, piece) = match token {
+                PARTIAL_WILDCARD => {
+                    let (place, wildcard) = self.only_use_of(index)?;
+                    (format!("${wildcard}"), Piece::Token(place))
+                }
+                FULL_WILDCARD => {
+                    let is_rest = |piece: &Piece| matches!(piece, Piece::Rest(_));
+                    let place = self.pieces.iter().position(is_rest)?;
+                    (">".to_owned(), Piece::Rest(place))
+                }
+                literal => {
+                    let text = std::str::from_utf8(literal).ok()?;
+                    (text.to_owned(), Piece::Literal(literal.into()))
+                }
+            };
+            destination.push(text);
+            pieces.push(piece);
         }
-        Self::strict(std::str::from_utf8(&source).ok()?, &destination).ok()
+        Some(Self {
+            source: FilterBuf::new(source).ok()?,
+            destination: destination.join(".").into(),
+            pieces: pieces.into(),
+        })
+    }
+
+    /// Where the destination uses a token of the subject, and which of its wildcards that is, counted from 1; `None`
+    /// unless it does so once.
+    fn only_use_of(&self, token: usize) -> Option<(usize, usize)> {
+        let uses = self.pieces.iter().enumerate().filter_map(|(place, piece)| match piece {
+            Piece::Token(used) => Some((place, *used)),
+            _ => None,
+        });
+        let mut found = (1..).zip(uses).filter(|(_, (_, used))| *used == token);
+        let (wildcard, (place, _)) = found.next()?;
+        found.next().is_none().then_some((place, wildcard))
     }
 }
 

@@ -301,6 +301,8 @@ fn reversed_transform_leads_back() {
         ("foo.*.*.*", "$2.$3.x.$1", "foo.b.a.c"),
         ("foo.*.>", "bar.>", "foo.b.a.c"),
         ("foo", "bar", "foo"),
+        // Read as text, the source's first token would be a placeholder.
+        ("$-4.>", "$-4$.>", "$-4.0"),
     ] {
         let Ok(transform) = Transform::strict(source, destination) else {
             assert!(Transform::new(source, destination).unwrap().reversed().is_none());
