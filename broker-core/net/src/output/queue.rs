@@ -5,10 +5,10 @@
 //! holder that is pushed back by the socket keeps the place and hands it to the writer task. These rules are
 //! model-checked (`tests/flush_model.rs`), since tests on one thread cannot see a torn interleaving.
 
-use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use dunlin_api::{ChunkPool, CloseReason};
+use smallvec::SmallVec;
 
 /// Parts of one vectored write.
 const PARTS: usize = 64;
@@ -20,9 +20,7 @@ const ROUNDS: usize = 3;
 /// Pending output of one connection.
 #[derive(Default)]
 pub struct Queue {
-    chunks: VecDeque<Chunk>,
-    /// The holder's emptied list, kept for its capacity.
-    spare: VecDeque<Chunk>,
+    chunks: Chunks,
     /// Bytes appended and not yet written, the holder's included.
     pending: usize,
     has_holder: bool,
@@ -30,6 +28,9 @@ pub struct Queue {
     close: Option<CloseReason>,
     is_shut: bool,
 }
+
+/// One chunk lies in the list itself: most flushes need no more, and an idle connection keeps no room for others.
+type Chunks = SmallVec<[Chunk; 1]>;
 
 struct Chunk {
     bytes: Vec<u8>,
@@ -51,18 +52,18 @@ impl Queue {
         while !bytes.is_empty() {
             let room = self
                 .chunks
-                .back()
+                .last()
                 .map_or(0, |chunk| chunk.bytes.capacity() - chunk.bytes.len());
             if room == 0 {
                 let has_backlog = !self.chunks.is_empty();
-                self.chunks.push_back(Chunk {
+                self.chunks.push(Chunk {
                     bytes: pool.take(has_backlog),
                     sent: 0,
                 });
                 continue;
             }
             let (now, later) = bytes.split_at(room.min(bytes.len()));
-            if let Some(chunk) = self.chunks.back_mut() {
+            if let Some(chunk) = self.chunks.last_mut() {
                 chunk.bytes.extend_from_slice(now);
             }
             bytes = later;
@@ -75,7 +76,7 @@ impl Queue {
         let len = pieces.iter().map(|piece| piece.len()).sum::<usize>();
         if let Some(chunk) = self
             .chunks
-            .back_mut()
+            .last_mut()
             .filter(|chunk| chunk.bytes.capacity() - chunk.bytes.len() >= len)
         {
             for piece in pieces {
@@ -93,7 +94,7 @@ impl Queue {
     pub fn mark(&self) -> Mark {
         Mark {
             chunks: self.chunks.len(),
-            last_len: self.chunks.back().map_or(0, |chunk| chunk.bytes.len()),
+            last_len: self.chunks.last().map_or(0, |chunk| chunk.bytes.len()),
             pending: self.pending,
         }
     }
@@ -101,7 +102,7 @@ impl Queue {
     /// Takes back what was appended since `mark`, under the same lock.
     pub fn roll_back(&mut self, mark: Mark) {
         self.chunks.truncate(mark.chunks);
-        if let Some(chunk) = self.chunks.back_mut() {
+        if let Some(chunk) = self.chunks.last_mut() {
             chunk.bytes.truncate(mark.last_len);
         }
         self.pending = mark.pending;
@@ -143,7 +144,7 @@ impl Queue {
     }
 
     /// Makes the caller the holder, unless there is one or nothing to do.
-    fn claim(&mut self) -> Option<VecDeque<Chunk>> {
+    fn claim(&mut self) -> Option<Chunks> {
         self.is_noted = false;
         let has_work = !self.chunks.is_empty() || (self.close.is_some() && !self.is_shut);
         if self.has_holder || !has_work {
@@ -153,14 +154,13 @@ impl Queue {
         Some(self.take_chunks())
     }
 
-    fn take_chunks(&mut self) -> VecDeque<Chunk> {
-        std::mem::replace(&mut self.chunks, std::mem::take(&mut self.spare))
+    fn take_chunks(&mut self) -> Chunks {
+        std::mem::take(&mut self.chunks)
     }
 
-    /// The holder reports `written` bytes and an emptied list, and learns how to go on.
-    fn after_write(&mut self, written: usize, emptied: VecDeque<Chunk>) -> Next {
+    /// The holder reports `written` bytes, and learns how to go on.
+    fn after_write(&mut self, written: usize) -> Next {
         self.pending = self.pending.saturating_sub(written);
-        self.spare = emptied;
         if !self.chunks.is_empty() {
             return Next::More;
         }
@@ -173,7 +173,7 @@ impl Queue {
     }
 
     /// The holder was pushed back: what it could not write goes to the front. It stays the holder.
-    fn put_back(&mut self, written: usize, mut unsent: VecDeque<Chunk>) {
+    fn put_back(&mut self, written: usize, mut unsent: Chunks) {
         self.pending = self.pending.saturating_sub(written);
         if self.close.is_some_and(|reason| !flushes_at_close(reason)) {
             self.pending = 0;
@@ -256,7 +256,7 @@ pub fn resume(
 
 fn write_out(
     queue: &impl Shared,
-    mut chunks: VecDeque<Chunk>,
+    mut chunks: Chunks,
     pool: &mut ChunkPool,
     mut write: impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
 ) -> FlushEnd {
@@ -280,7 +280,7 @@ fn write_out(
             }
         }
         before += written;
-        match queue.with(|queue| queue.after_write(written, std::mem::take(&mut chunks))) {
+        match queue.with(|queue| queue.after_write(written)) {
             Next::Rest => return FlushEnd::Done,
             Next::Shut => return FlushEnd::Shut,
             Next::More => chunks = queue.with(Queue::take_chunks),
@@ -291,7 +291,7 @@ fn write_out(
 }
 
 fn write_some(
-    chunks: &VecDeque<Chunk>,
+    chunks: &Chunks,
     write: &mut impl FnMut(&[IoSlice<'_>]) -> io::Result<usize>,
 ) -> io::Result<usize> {
     let mut parts = [IoSlice::new(&[]); PARTS];
@@ -306,16 +306,19 @@ fn write_some(
     }
 }
 
-fn advance(chunks: &mut VecDeque<Chunk>, mut count: usize, pool: &mut ChunkPool) {
-    while let Some(first) = chunks.front_mut() {
-        let left = first.bytes.len() - first.sent;
+fn advance(chunks: &mut Chunks, mut count: usize, pool: &mut ChunkPool) {
+    let mut done = 0;
+    for chunk in chunks.iter_mut() {
+        let left = chunk.bytes.len() - chunk.sent;
         if count < left {
-            first.sent += count;
-            return;
+            chunk.sent += count;
+            break;
         }
         count -= left;
-        if let Some(emptied) = chunks.pop_front() {
-            pool.give(emptied.bytes);
-        }
+        done += 1;
+    }
+    // Together, since the rest moves up: one move for a write of many chunks.
+    for emptied in chunks.drain(..done) {
+        pool.give(emptied.bytes);
     }
 }
