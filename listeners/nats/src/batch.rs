@@ -1,5 +1,6 @@
 //! One read batch: frames in, operations done, answers appended. Nothing here waits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::{CloseReason, Message, PublishRefusal, QueueName, Sid, Subject, SubscribeError, Turn};
@@ -211,7 +212,7 @@ impl Client {
     }
 
     fn connect(&mut self, json: &[u8]) -> Step {
-        if let Err(error) = self.connect.merge(json) {
+        if let Err(error) = Arc::make_mut(&mut self.connect).merge(json) {
             return self.violate(&error.to_string());
         }
         self.connects += 1;
@@ -228,7 +229,7 @@ impl Client {
         }
         if self.connect.protocol >= 1 {
             let payload = self.decoder.limits.payload;
-            let info = self.info.after_connect(payload, &self.account, self.is_system);
+            let info = self.info.after_connect(payload, self.account(), self.is_system);
             self.append(turn, &info.info_line());
             self.control.allow_info(self.info.clone(), payload);
         }
@@ -286,7 +287,7 @@ impl Client {
     /// CORE-41: logged for each account at most every two seconds.
     pub(crate) fn report_too_many_subscriptions(&self) {
         let text = SubscribeError::TooMany.to_string();
-        let key = format!("{text} in {}", self.account);
+        let key = format!("{text} in {}", self.account());
         if self
             .env
             .log()

@@ -1,7 +1,7 @@
 //! What others reach of a connection: its end, the lame duck's notice, and what monitoring shows.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -29,24 +29,17 @@ pub(crate) struct Control {
     last_activity: AtomicU64,
     /// Nanoseconds; 0: not known yet.
     round_trip: AtomicU64,
-    /// What CONNECT said.
-    facts: Mutex<Option<Box<Facts>>>,
+    /// What CONNECT said, once it has come.
+    connect: Mutex<Option<Arc<Connect>>>,
     /// What INFO is made of; there once the client may be sent it unasked (CORE-16).
-    info: Mutex<Option<Box<(InfoBase, i64)>>>,
+    info: Mutex<Option<Arc<InfoBase>>>,
+    /// The largest message, as that INFO says.
+    max_payload: AtomicI64,
     pub(crate) env: Env,
     pub(crate) log: Arc<ConnectionLog>,
     pub(crate) tracer: Arc<Tracer>,
     /// Whether a reload has left a note.
     pub(crate) news: News,
-}
-
-struct Facts {
-    name: String,
-    lang: String,
-    version: String,
-    user: String,
-    /// The same as the log names it, e.g. `User "joe"`.
-    label: Option<String>,
 }
 
 impl Control {
@@ -64,8 +57,9 @@ impl Control {
             started_at: env.wall(),
             last_activity: AtomicU64::new(0),
             round_trip: AtomicU64::new(0),
-            facts: Mutex::new(None),
+            connect: Mutex::new(None),
             info: Mutex::new(None),
+            max_payload: AtomicI64::new(0),
             env: env.clone(),
             log: log.clone(),
             tracer: tracer.clone(),
@@ -79,19 +73,18 @@ impl Control {
 
     /// How the log names the user of a refused login; `None` when CONNECT named nobody.
     pub(crate) fn user(&self) -> Option<String> {
-        self.facts.lock().as_deref().and_then(|facts| facts.label.clone())
+        self.connect.lock().as_deref().and_then(name::refused)
     }
 
     /// The largest message is another one from now on.
     pub(crate) fn change_payload(&self, max_payload: i64) {
-        if let Some((_, known)) = self.info.lock().as_deref_mut() {
-            *known = max_payload;
-        }
+        self.max_payload.store(max_payload, Relaxed);
     }
 
     /// From now on the client may be sent INFO unasked.
-    pub(crate) fn allow_info(&self, base: InfoBase, max_payload: i64) {
-        *self.info.lock() = Some(Box::new((base, max_payload)));
+    pub(crate) fn allow_info(&self, base: Arc<InfoBase>, max_payload: i64) {
+        self.max_payload.store(max_payload, Relaxed);
+        *self.info.lock() = Some(base);
     }
 
     /// A trusted proxy has said whom the connection is for.
@@ -110,16 +103,10 @@ impl Control {
     }
 
     /// CONNECT has come: the first estimate of the round trip is the time since accept (CORE-79).
-    pub(crate) fn note_connect(&self, connect: &Connect, now: Instant) {
+    pub(crate) fn note_connect(&self, connect: &Arc<Connect>, now: Instant) {
         self.note_activity(now);
         self.note_round_trip(now - self.start);
-        *self.facts.lock() = Some(Box::new(Facts {
-            name: connect.name.clone(),
-            lang: connect.lang.clone(),
-            version: connect.version.clone(),
-            user: name::claimed(connect),
-            label: name::refused(connect),
-        }));
+        *self.connect.lock() = Some(connect.clone());
     }
 }
 
@@ -132,11 +119,12 @@ impl SessionControl for Control {
     }
 
     fn announce_lame_duck(&self) -> bool {
+        let max_payload = self.max_payload.load(Relaxed);
         let info = self
             .info
             .lock()
             .as_deref()
-            .map(|(base, max_payload)| base.lame_duck(*max_payload));
+            .map(|base| base.lame_duck(max_payload));
         let (Some(info), Some(output)) = (info, self.output.upgrade()) else {
             return false;
         };
@@ -160,11 +148,11 @@ impl SessionControl for Control {
             pending_bytes: self.output.upgrade().map_or(0, |output| output.pending()),
             ..ConnectionStatus::default()
         };
-        if let Some(facts) = self.facts.lock().as_deref() {
-            status.name = facts.name.clone();
-            status.lang = facts.lang.clone();
-            status.version = facts.version.clone();
-            status.user = facts.user.clone();
+        if let Some(connect) = self.connect.lock().as_deref() {
+            status.name = connect.name.clone();
+            status.lang = connect.lang.clone();
+            status.version = connect.version.clone();
+            status.user = name::claimed(connect);
         }
         let last = self.last_activity.load(Relaxed);
         status.last_activity = (last > 0).then(|| self.started_at + Duration::from_nanos(last));

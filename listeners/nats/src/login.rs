@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::{
-    CloseReason, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, Session, SessionFlags,
-    SessionRequest, SubscribeError,
+    AccountName, CloseReason, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, Session,
+    SessionFlags, SessionRequest, SubscribeError,
 };
 use dunlin_wire::client::write;
 
@@ -40,7 +40,7 @@ impl Client {
         }
         // A reload came between the decision and the session, and did not see it: the other provider decides.
         self.session = None;
-        self.account.clear();
+        self.account = None;
         Box::pin(self.log_in()).await
     }
 
@@ -98,7 +98,7 @@ impl Client {
     fn open(&mut self, login: Login) -> Result<(), CloseReason> {
         let flags = self.flags();
         self.user = name::label(&self.connect, &login.user);
-        let stays = !self.has_connected_before() && self.account == login.account.as_str();
+        let stays = !self.has_connected_before() && self.account.as_ref() == Some(&login.account);
         if let Some(session) = self.session.as_mut().filter(|_| stays) {
             session.set_flags(flags);
         } else {
@@ -140,7 +140,7 @@ impl Client {
         })?;
         self.session = Some(session);
         self.is_system = self.broker.is_system_account(&account);
-        self.account = account.as_str().to_owned();
+        self.account = Some(account);
         self.alarm.end = expires.map(|end| {
             let left = end.duration_since(self.env.wall()).unwrap_or_default();
             (End::Expiry, self.env.now() + left)
@@ -156,6 +156,11 @@ impl Client {
         }
     }
 
+    /// The name of its account, empty before a login.
+    pub(crate) fn account(&self) -> &str {
+        self.account.as_ref().map_or("", AccountName::as_str)
+    }
+
     /// A stand-in user counts as a CONNECT (CORE-5).
     pub(crate) fn has_connected(&self) -> bool {
         self.connects > 0 || self.stands_in
@@ -167,7 +172,7 @@ impl Client {
 
     /// What follows a successful CONNECT, in the order of CORE-19.
     pub(crate) fn welcome(&mut self) -> Result<(), CloseReason> {
-        let mut whose = format!("Account:{}", self.account);
+        let mut whose = format!("Account:{}", self.account());
         if !self.user.is_empty() {
             whose = format!("{whose} - {}", self.user);
         }
@@ -179,7 +184,7 @@ impl Client {
                 peer,
                 id,
                 &self.connect,
-                &self.account,
+                self.account(),
                 &self.user,
             ));
         }

@@ -1,5 +1,7 @@
 //! The PROXY header in front of a client: whom the connection is for. Rules: CORE-88, CORE-91, CORE-92.
 
+use std::sync::Arc;
+
 use dunlin_api::CloseReason;
 use dunlin_net::proxy;
 
@@ -14,8 +16,9 @@ impl Client {
         match proxy::receive(self.stream.as_ref(), &self.env, early).await {
             Ok(received) => {
                 is_proxied = received.header != proxy::Header::Direct;
-                self.info.peer = received.source().unwrap_or(self.info.peer);
-                self.control.set_peer(self.info.peer);
+                let info = Arc::make_mut(&mut self.info);
+                info.peer = received.source().unwrap_or(info.peer);
+                self.control.set_peer(info.peer);
                 self.carry = received.rest;
             }
             Err(error) => {

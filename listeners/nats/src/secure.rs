@@ -214,9 +214,9 @@ impl Client {
         }
         if is_first {
             // Of this INFO alone; later ones say what the listener asks of others.
-            self.info.tls.is_required = true;
+            Arc::make_mut(&mut self.info).tls.is_required = true;
             self.send_info(true);
-            self.info.tls = tls.info();
+            Arc::make_mut(&mut self.info).tls = tls.info();
         }
         self.begin_own_time();
         Ok(())

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dunlin_api::config::print_duration;
 use dunlin_api::{
-    Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, ConnectionLog, ConnectionType, Env,
-    Flush, Instant, Session, Shard, Sleep, readable,
+    AccountName, Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, ConnectionLog,
+    ConnectionType, Env, Flush, Instant, Session, Shard, Sleep, readable,
 };
 use dunlin_net::output::Output;
 use dunlin_net::{Seat, WaitingRoom};
@@ -60,14 +60,17 @@ pub(crate) struct Client {
     pub(crate) admission: Admission,
     pub(crate) settings: Settings,
     pub(crate) posture: AuthPosture,
-    pub(crate) info: InfoBase,
+    /// Shared with the control once the client may be sent INFO unasked.
+    pub(crate) info: Arc<InfoBase>,
     pub(crate) nonce: String,
-    pub(crate) connect: Box<Connect>,
+    /// Shared with the control, which shows what it says.
+    pub(crate) connect: Arc<Connect>,
     pub(crate) decoder: Decoder,
     pub(crate) session: Option<Session>,
     /// Until it has said who it is.
     pub(crate) seat: Option<Seat>,
-    pub(crate) account: String,
+    /// Where its session lives or lived last.
+    pub(crate) account: Option<AccountName>,
     /// The user, e.g. `user:joe`; empty when nobody is named.
     pub(crate) user: String,
     pub(crate) is_system: bool,
@@ -159,7 +162,7 @@ impl Client {
                 .required
                 .then_some((End::Login, now + settings.auth_timeout)),
         };
-        let info = InfoBase {
+        let info = Arc::new(InfoBase {
             broker: broker.clone(),
             host: host.clone(),
             port,
@@ -168,7 +171,7 @@ impl Client {
             client_id: admission.id(),
             peer: connection.peer,
             tls: tls.as_ref().map(Tls::info).unwrap_or_default(),
-        };
+        });
         let limits = DecoderLimits {
             control_line: settings.control_line,
             payload: settings.max_payload,
@@ -193,11 +196,11 @@ impl Client {
             posture,
             info,
             nonce: String::new(),
-            connect: Box::new(Connect::before_login()),
+            connect: Arc::new(Connect::before_login()),
             decoder: Decoder::new(limits),
             session: None,
             seat: None,
-            account: String::new(),
+            account: None,
             user: String::new(),
             is_system: false,
             stands_in: false,

@@ -209,10 +209,14 @@ impl Transform {
     /// Where the destination uses a token of the subject, and which of its wildcards that is, counted from 1; `None`
     /// unless it does so once.
     fn only_use_of(&self, token: usize) -> Option<(usize, usize)> {
-        let uses = self.pieces.iter().enumerate().filter_map(|(place, piece)| match piece {
-            Piece::Token(used) => Some((place, *used)),
-            _ => None,
-        });
+        let uses = self
+            .pieces
+            .iter()
+            .enumerate()
+            .filter_map(|(place, piece)| match piece {
+                Piece::Token(used) => Some((place, *used)),
+                _ => None,
+            });
         let mut found = (1..).zip(uses).filter(|(_, (_, used))| *used == token);
         let (wildcard, (place, _)) = found.next()?;
         found.next().is_none().then_some((place, wildcard))
