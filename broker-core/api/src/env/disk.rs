@@ -51,11 +51,17 @@ pub trait Disk: Send + Sync + 'static {
     /// What the file system says.
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
 
-    /// Renames, replacing the target at once.
+    /// Renames a file, replacing the target at once, or a directory with all that is in it.
     ///
     /// # Errors
     /// What the file system says.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a directory and everything in it.
+    ///
+    /// # Errors
+    /// What the file system says; part of it may be gone.
+    fn remove_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Removes a file.
     ///
@@ -88,14 +94,14 @@ pub trait Disk: Send + Sync + 'static {
         Ok(bytes)
     }
 
-    /// Replaces a file so that a crash leaves either the old or the new content: write aside, sync, rename, sync
-    /// the directory.
+    /// Replaces a file so that a crash leaves either the old or the new content: writes `<path>.tmp`, syncs, renames, syncs
+    /// the directory. A `.tmp` that a crash left behind is overwritten (STORE-4, STORE-13).
     ///
     /// # Errors
-    /// What the file system says; the old content is then still there.
+    /// What the file system says; the old content is then still there, unless only the last sync failed.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let mut aside = path.as_os_str().to_owned();
-        aside.push(".new");
+        aside.push(".tmp");
         let aside = PathBuf::from(aside);
         let file = self.open(&aside, OpenMode::ReadWrite)?;
         file.set_len(0)?;
@@ -106,6 +112,19 @@ pub trait Disk: Send + Sync + 'static {
     }
 }
 
+/// How a file is going to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// From one end to the other: read ahead.
+    Sequential,
+    /// Here and there: do not read ahead.
+    Random,
+    /// Soon: read it now.
+    WillNeed,
+    /// Not again: free its memory.
+    DontNeed,
+}
+
 /// An open file.
 pub trait DiskFile: Send + Sync + 'static {
     /// Reads at `offset`; fewer bytes than asked for at the end.
@@ -114,17 +133,48 @@ pub trait DiskFile: Send + Sync + 'static {
     /// What the file system says.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// [`DiskFile::read_at`] if that needs no medium; `None` where it might wait. A file system that cannot say so may always
+    /// answer `None`.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        self.read_at(buffer, offset).map(Some)
+    }
+
     /// Writes all of `bytes` at `offset` (at the end, for [`OpenMode::Append`]).
     ///
     /// # Errors
     /// What the file system says; part of the bytes may be there.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
 
-    /// Returns when the content survives power loss.
+    /// Returns when the content and the length survive power loss (`fdatasync`). The name of a new file needs [`Disk::sync_dir`] too.
     ///
     /// # Errors
     /// What the file system says. The bytes must then be taken as lost: a second sync proves nothing.
     fn sync(&self) -> io::Result<()>;
+
+    /// Fills `length` bytes from `offset` on with zeros that are really written: later syncs of what is written over them touch
+    /// no metadata of the file system, which costs more than half of a sync. Cost: as writing.
+    ///
+    /// # Errors
+    /// What the file system says; part of the zeros may be there.
+    fn write_zeros(&self, offset: u64, length: u64) -> io::Result<()> {
+        let zeros = vec![0; usize::try_from(length.min(1 << 20)).map_err(io::Error::other)?];
+        let (mut offset, end) = (offset, offset.saturating_add(length));
+        while offset < end {
+            let count = (end - offset).min(zeros.len() as u64);
+            let part = usize::try_from(count).map_err(io::Error::other)?;
+            self.write_at(zeros.get(..part).unwrap_or(&zeros), offset)?;
+            offset += count;
+        }
+        Ok(())
+    }
+
+    /// Says how a range will be read; a length of 0 means to the end. Only a hint: it is never an error.
+    fn advise(&self, offset: u64, length: u64, advice: Advice) {
+        let _ = (offset, length, advice);
+    }
 
     /// Cuts or extends with zeros.
     ///
@@ -203,6 +253,10 @@ impl Disk for SystemDisk {
         std::fs::rename(from, to)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_dir_all(path)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
@@ -226,6 +280,35 @@ impl Disk for SystemDisk {
 impl DiskFile for SystemFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(buffer, offset)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
+        use rustix::io::{Errno, ReadWriteFlags};
+        let mut parts = [io::IoSliceMut::new(buffer)];
+        match rustix::io::preadv2(&self.file, &mut parts, offset, ReadWriteFlags::NOWAIT) {
+            Ok(count) => Ok(Some(count)),
+            // Not every file system can tell.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn read_now(&self, _: &mut [u8], _: u64) -> io::Result<Option<usize>> {
+        Ok(None)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn advise(&self, offset: u64, length: u64, advice: Advice) {
+        let advice = match advice {
+            Advice::Sequential => rustix::fs::Advice::Sequential,
+            Advice::Random => rustix::fs::Advice::Random,
+            Advice::WillNeed => rustix::fs::Advice::WillNeed,
+            Advice::DontNeed => rustix::fs::Advice::DontNeed,
+        };
+        // A hint that the file system does not take is lost, and nothing else.
+        let _ = rustix::fs::fadvise(&self.file, offset, std::num::NonZeroU64::new(length), advice);
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
@@ -265,5 +348,43 @@ mod tests {
             bytes.starts_with(std::process::id().to_string().as_bytes()),
             "{bytes:?}"
         );
+    }
+
+    // STORE-4, STORE-13: the reference's own name for what is being written, and it knows to leave it alone.
+    #[test]
+    fn a_replacement_is_written_aside_under_the_name_of_the_reference() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, aside) = (
+            directory.path().join("meta.inf"),
+            directory.path().join("meta.inf.tmp"),
+        );
+        SystemDisk.create_dir(&aside).unwrap();
+        // The name is taken by a directory, so it cannot be written.
+        assert!(SystemDisk.replace(&path, b"new").is_err());
+        SystemDisk.remove_dir(&aside).unwrap();
+        SystemDisk
+            .open(&aside, OpenMode::ReadWrite)
+            .unwrap()
+            .write_at(b"a longer one of a crash", 0)
+            .unwrap();
+        SystemDisk.replace(&path, b"new").unwrap();
+        assert_eq!(SystemDisk.read(&path).unwrap(), b"new");
+        assert_eq!(SystemDisk.list(directory.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn what_is_in_memory_is_read_without_waiting() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = SystemDisk
+            .open(&directory.path().join("a"), OpenMode::ReadWrite)
+            .unwrap();
+        file.write_zeros(0, (1 << 20) + 5).unwrap();
+        file.write_at(b"here", 3).unwrap();
+        assert_eq!(file.len().unwrap(), (1 << 20) + 5);
+        let mut buffer = [9; 6];
+        // A file system that cannot tell says nothing, which is no error.
+        if let Some(count) = file.read_now(&mut buffer, 2).unwrap() {
+            assert_eq!(&buffer[..count], b"\0here\0");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Tasks, shards and off-loaded work. A panic ends one task, never the broker.
 
 use std::future::Future;
+use std::io;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -21,6 +22,12 @@ pub trait Execution: Send + Sync + 'static {
     /// The runtime of shard `id`.
     fn runtime(&self, id: usize) -> &Handle;
 
+    /// A runtime on a thread of its own; in a simulation, the one that there is.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    fn thread(&self, name: &str) -> io::Result<OwnThread>;
+
     /// Runs `job` on a bounded pool.
     ///
     /// # Errors
@@ -37,6 +44,15 @@ pub trait Execution: Send + Sync + 'static {
 
     /// The shard with the fewest sessions.
     fn quietest(&self) -> Arc<Shard>;
+}
+
+/// A runtime whose tasks may wait for a disk. It ends with this.
+#[derive(Debug)]
+pub struct OwnThread {
+    /// Where its tasks are spawned.
+    pub handle: Handle,
+    /// Dropped, it ends the thread.
+    pub end: Option<oneshot::Sender<()>>,
 }
 
 /// Why off-loaded work gave no result.
@@ -89,6 +105,23 @@ pub(super) fn spawn(
     })))
 }
 
+pub(super) fn spawn_thread(
+    env: &Env,
+    name: &'static str,
+    future: impl Future<Output = ()> + Send + 'static,
+) -> io::Result<Task> {
+    let OwnThread { handle, end } = env.execution().thread(name)?;
+    let env = env.clone();
+    let caught = AssertUnwindSafe(future).catch_unwind();
+    Ok(Task(handle.spawn(caught.map(move |result| {
+        if result.is_err() {
+            note_panic(&env, name);
+        }
+        drop(end);
+        result.is_ok()
+    }))))
+}
+
 /// Counts and logs a panic that was caught in `what`. Its text stays out of the log: it may quote what a stranger sent. The
 /// process's panic hook has named the place.
 pub(super) fn note_panic(env: &Env, what: &str) {
@@ -136,6 +169,13 @@ impl Execution for CurrentThread {
 
     fn runtime(&self, _: usize) -> &Handle {
         &self.handle
+    }
+
+    fn thread(&self, _: &str) -> io::Result<OwnThread> {
+        Ok(OwnThread {
+            handle: self.handle.clone(),
+            end: None,
+        })
     }
 
     fn offload(&self, job: Box<dyn FnOnce() + Send>) -> Result<(), OffloadError> {

@@ -96,8 +96,31 @@ impl Disk for MemoryDisk {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut files = self.files.lock();
-        let content = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
-        files.insert(to.to_owned(), content);
+        let moved: Vec<PathBuf> = files
+            .keys()
+            .filter(|file| file.starts_with(from))
+            .cloned()
+            .collect();
+        if moved.is_empty() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        for old in moved {
+            let below = old.strip_prefix(from).map_err(io::Error::other)?;
+            // Joining nothing would add a slash.
+            let new = if below.as_os_str().is_empty() {
+                to.to_owned()
+            } else {
+                to.join(below)
+            };
+            if let Some(content) = files.remove(&old) {
+                files.insert(new, content);
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.files.lock().retain(|file, _| !file.starts_with(path));
         Ok(())
     }
 

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 pub use clock::{Clock, Instant, SimulatedClock, Sleep, SystemClock};
-pub use disk::{Disk, DiskFile, OpenMode, SystemDisk};
-pub use execution::{CurrentThread, Execution, OffloadError, Task};
+pub use disk::{Advice, Disk, DiskFile, OpenMode, SystemDisk};
+pub use execution::{CurrentThread, Execution, OffloadError, OwnThread, Task};
 pub use logger::{Level, LogLevels, LogSink, Logger};
 pub use memory_disk::MemoryDisk;
 pub use network::{Acceptor, ByteStream, Incoming, Network, Socket, readable, writable};
@@ -139,6 +139,19 @@ impl Env {
     /// [`Env::spawn_on`] on the first shard, for the few tasks that belong to no connection.
     pub fn spawn(&self, name: &'static str, future: impl Future<Output = ()> + Send + 'static) -> Task {
         execution::spawn(self, 0, name, future)
+    }
+
+    /// [`Env::spawn_on`] a thread of its own, for work that waits for a disk; in a simulation, on the one thread that there is. The thread ends with
+    /// the task.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn spawn_thread(
+        &self,
+        name: &'static str,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<Task> {
+        execution::spawn_thread(self, name, future)
     }
 
     /// Runs `job` on a bounded pool and gives its result: for long CPU work such as bcrypt.

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 
-use super::execution::{Execution, OffloadError};
+use super::execution::{Execution, OffloadError, OwnThread};
 use crate::shard::Shard;
 
 /// Jobs that may wait for or run on the off-load pool at once.
@@ -73,6 +73,21 @@ impl Execution for Shards {
 
     fn runtime(&self, id: usize) -> &Handle {
         self.handles.get(id).unwrap_or(&self.fallback)
+    }
+
+    fn thread(&self, name: &str) -> io::Result<OwnThread> {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let handle = runtime.handle().clone();
+        let (end, ended) = oneshot::channel();
+        std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            // An error means that the sender is gone, which is the signal itself.
+            let _ = runtime.block_on(ended);
+            runtime.shutdown_background();
+        })?;
+        Ok(OwnThread {
+            handle,
+            end: Some(end),
+        })
     }
 
     fn offload(&self, job: Box<dyn FnOnce() + Send>) -> Result<(), OffloadError> {

@@ -239,6 +239,9 @@ mod tests {
             fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
                 Ok(())
             }
+            fn remove_dir(&self, _: &Path) -> io::Result<()> {
+                Ok(())
+            }
             fn remove(&self, _: &Path) -> io::Result<()> {
                 Ok(())
             }
