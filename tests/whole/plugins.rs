@@ -110,10 +110,7 @@ fn the_example_store_is_chosen_by_name_and_keeps_messages() {
         assert_eq!(name, "example-store");
         assert!(!store.capabilities().durable);
         let id = StreamId::new(AccountName::global(), "ORDERS").unwrap();
-        let options = StreamOptions {
-            storage: StorageType::Memory,
-            observer: Arc::new(()),
-        };
+        let options = StreamOptions::new(StorageType::Memory, Arc::new(()));
         let mut stream = store.stream(&id, options).unwrap();
         let message = NewMessage {
             sequence: None,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use dunlin_api::{
-    ConsumerStore, Due, Filter, Load, NewMessage, Purged, Removal, Staged, StorageType, StoreError,
-    StoredMessage, StreamId, StreamOptions, StreamState, StreamStore, Subject, SubjectBuf, SubjectState,
-    Ticket, TimerKind, UsageChange, is_store_name, matches_any,
+    Answer, ConsumerStore, Due, Filter, Load, NewMessage, Purged, Removal, Staged, StorageType, StoreError,
+    StoredMessage, StreamId, StreamOptions, StreamState, StreamStore, Subject, SubjectBuf, Ticket, TimerKind,
+    UsageChange, is_store_name, matches_any,
 };
 
 use crate::consumer::MemoryConsumer;
@@ -87,10 +87,10 @@ impl MemoryStream {
 
     /// Keeps the index small: a subject without messages has no entry.
     fn unindex(&mut self, message: &StoredMessage) {
-        if let Some(sequences) = self.by_subject.get_mut(&message.subject) {
+        if let Some(sequences) = self.by_subject.get_mut(message.subject().as_bytes()) {
             sequences.remove(&message.sequence);
             if sequences.is_empty() {
-                self.by_subject.remove(&message.subject);
+                self.by_subject.remove(message.subject().as_bytes());
             }
         }
     }
@@ -119,6 +119,7 @@ impl StreamStore for MemoryStream {
             first_time: first.map_or(0, |(_, message)| message.time),
             last: self.last,
             last_time: self.last_time,
+            subjects: self.by_subject.len() as u64,
         }
     }
 
@@ -131,17 +132,11 @@ impl StreamStore for MemoryStream {
                 given,
             });
         }
-        let stored = StoredMessage {
-            sequence,
-            time: message.time,
-            subject: message.subject.to_owned(),
-            headers: message.headers.to_vec(),
-            payload: message.payload.to_vec(),
-        };
+        let stored = StoredMessage::new(message, sequence);
         let size = stored.size(self.options.storage);
         self.budget.take(size)?;
         self.by_subject
-            .entry(stored.subject.clone())
+            .entry(message.subject.to_owned())
             .or_default()
             .insert(sequence);
         self.messages.insert(sequence, stored);
@@ -177,8 +172,8 @@ impl StreamStore for MemoryStream {
         Ok(self.durable())
     }
 
-    fn load(&self, sequence: u64) -> Result<Option<Load>, StoreError> {
-        Ok(self.messages.get(&sequence).cloned().map(Load::Ready))
+    fn load(&self, sequence: u64) -> Answer<Option<StoredMessage>> {
+        Ok(Load::Ready(self.messages.get(&sequence).cloned()))
     }
 
     fn at_or_after(&self, from: u64) -> Option<u64> {
@@ -278,16 +273,11 @@ impl StreamStore for MemoryStream {
     fn each_subject(
         &self,
         filters: &[Filter<'_>],
-        visit: &mut dyn FnMut(Subject<'_>, &SubjectState) -> bool,
+        visit: &mut dyn FnMut(Subject<'_>, u64) -> bool,
     ) -> Result<(), StoreError> {
         for (subject, sequences) in &self.by_subject {
             let subject = subject.as_subject();
-            let state = SubjectState {
-                messages: sequences.len() as u64,
-                first: sequences.first().copied().unwrap_or_default(),
-                last: sequences.last().copied().unwrap_or_default(),
-            };
-            if matches_any(filters, subject) && !visit(subject, &state) {
+            if matches_any(filters, subject) && !visit(subject, sequences.len() as u64) {
                 break;
             }
         }

@@ -1,20 +1,12 @@
 //! A store that implements no more than it must, and whose messages are all cold: it shows that default bodies are right.
 
 use dunlin_api::{
-    ConsumerStore, Due, Load, NewMessage, Purged, ReadJob, Removal, Staged, StorageType, StoreError,
+    Answer, ConsumerStore, Due, Load, NewMessage, Purged, Removal, Staged, StorageType, StoreError,
     StoredMessage, StreamState, StreamStore, Ticket, TimerKind,
 };
 
 /// Passes the required methods on.
 pub(super) struct Plain(pub(super) Box<dyn StreamStore>);
-
-struct Read(Option<StoredMessage>);
-
-impl ReadJob for Read {
-    fn run(self: Box<Self>) -> Result<Option<StoredMessage>, StoreError> {
-        Ok(self.0)
-    }
-}
 
 impl StreamStore for Plain {
     fn storage(&self) -> StorageType {
@@ -45,11 +37,9 @@ impl StreamStore for Plain {
         self.0.commit(ticket)
     }
 
-    fn load(&self, sequence: u64) -> Result<Option<Load>, StoreError> {
-        let Some(load) = self.0.load(sequence)? else {
-            return Ok(None);
-        };
-        Ok(Some(Load::Cold(Box::new(Read(load.wait()?)))))
+    fn load(&self, sequence: u64) -> Answer<Option<StoredMessage>> {
+        let message = self.0.load(sequence)?.wait()?;
+        Ok(Load::cold(move || Ok(message)))
     }
 
     fn at_or_after(&self, from: u64) -> Option<u64> {
