@@ -10,6 +10,7 @@
     reason = "a broken rule is told by a panic; corpora are read from files"
 )]
 
+mod backup;
 mod config;
 mod corpus;
 mod json;
@@ -19,6 +20,7 @@ mod proxy;
 mod subject;
 mod transform;
 
+pub use backup::backup;
 pub use config::{nats_conf, toml};
 pub use corpus::{Corpus, tokens};
 pub use json::{connect, info};
@@ -39,6 +41,10 @@ pub struct Target {
 
 /// All targets.
 pub const TARGETS: &[Target] = &[
+    Target {
+        name: "backup",
+        run: backup,
+    },
     Target {
         name: "connect",
         run: connect,

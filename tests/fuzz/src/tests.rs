@@ -48,6 +48,7 @@ macro_rules! targets {
 }
 
 targets! {
+    backup
     connect
     headers
     info
