@@ -1,0 +1,3 @@
+//! The consumers of a stream.
+
+pub mod codec;

@@ -1,0 +1,22 @@
+//! Streams in files, in the layout of the reference: its directories open here, and ours there.
+//!
+//! [`layout`] says what lies where and makes every path. The codecs take and give plain bytes, hold no file and no clock,
+//! and take no more memory than in proportion to the bytes, whatever these claim: [`index`] (`index.db`), [`wheel`],
+//! [`schedule`] and [`sources`] (`thw.db`, `sched.db`, `sources.db`), [`consumer`] (`o.dat`), [`stream_state`] (what raft
+//! snapshots carry), [`legacy`] (`N.idx`) and [`raft`] (small files of raft groups, read only).
+//!
+//! Rules: STORE-1 to STORE-132.
+
+pub mod consumer;
+mod cursor;
+pub mod index;
+pub mod layout;
+pub mod legacy;
+pub mod raft;
+pub mod schedule;
+pub mod sources;
+mod stamped;
+pub mod stream_state;
+pub mod wheel;
+
+pub use stamped::StampedError;
