@@ -23,7 +23,7 @@ pub use clock::{Clock, Instant, SimulatedClock, Sleep, SystemClock};
 pub use disk::{Advice, Disk, DiskFile, OpenMode, SystemDisk};
 pub use execution::{CurrentThread, Execution, OffloadError, OwnThread, Task};
 pub use logger::{Level, LogLevels, LogSink, Logger};
-pub use memory_disk::MemoryDisk;
+pub use memory_disk::{DiskCall, DiskEffect, DiskOperation, MemoryDisk};
 pub use network::{Acceptor, ByteStream, Incoming, Network, Socket, readable, writable};
 pub use random::{Random, Rng, SeededRandom, SystemRandom};
 pub use system::Shards;
