@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// How a file is opened.
@@ -44,6 +44,16 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the file system says.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// [`Disk::create_dir`] with Unix permissions, e.g. `0o700`, for the directories that this call makes; otherwise as
+    /// [`Disk::open_with_permissions`].
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn create_dir_with_permissions(&self, path: &Path, permissions: u32) -> io::Result<()> {
+        let _ = permissions;
+        self.create_dir(path)
+    }
 
     /// The entries of a directory, sorted by name.
     ///
@@ -100,10 +110,19 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the file system says; the old content is then still there, unless only the last sync failed.
     fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.replace_with_permissions(path, bytes, 0o666)
+    }
+
+    /// [`Disk::replace`] with Unix permissions, which the file then has whatever it had before; otherwise as
+    /// [`Disk::open_with_permissions`].
+    ///
+    /// # Errors
+    /// As [`Disk::replace`].
+    fn replace_with_permissions(&self, path: &Path, bytes: &[u8], permissions: u32) -> io::Result<()> {
         let mut aside = path.as_os_str().to_owned();
         aside.push(".tmp");
         let aside = PathBuf::from(aside);
-        let file = self.open(&aside, OpenMode::ReadWrite)?;
+        let file = self.open_with_permissions(&aside, OpenMode::ReadWrite, permissions)?;
         file.set_len(0)?;
         file.write_at(bytes, 0)?;
         file.sync()?;
@@ -241,6 +260,13 @@ impl Disk for SystemDisk {
         std::fs::create_dir_all(path)
     }
 
+    fn create_dir_with_permissions(&self, path: &Path, permissions: u32) -> io::Result<()> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(permissions)
+            .create(path)
+    }
+
     fn list(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
         let mut entries = std::fs::read_dir(path)?
             .map(|entry| entry.map(|e| e.path()))
@@ -370,6 +396,27 @@ mod tests {
         SystemDisk.replace(&path, b"new").unwrap();
         assert_eq!(SystemDisk.read(&path).unwrap(), b"new");
         assert_eq!(SystemDisk.list(directory.path()).unwrap(), [path]);
+    }
+
+    // STORE-2
+    #[test]
+    fn what_is_made_for_the_owner_alone_is_nobody_elses() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let directory = tempfile::tempdir().unwrap();
+        let inner = directory.path().join("a/b");
+        SystemDisk.create_dir_with_permissions(&inner, 0o700).unwrap();
+        SystemDisk
+            .replace_with_permissions(&inner.join("c"), b"x", 0o600)
+            .unwrap();
+        let permissions = |path: &str| {
+            let data = std::fs::metadata(directory.path().join(path)).unwrap();
+            data.permissions().mode() & 0o777
+        };
+        assert_eq!(
+            [permissions("a"), permissions("a/b"), permissions("a/b/c")],
+            [0o700, 0o700, 0o600]
+        );
     }
 
     #[test]
