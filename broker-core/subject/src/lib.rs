@@ -4,11 +4,11 @@
 //! [`InterestIndex`] answers which subscriptions a subject reaches; [`Generations`] tells the holder of an
 //! older answer whether it still stands. A [`Transform`] makes one subject of another, [`Mappings`] do so for
 //! an account. A [`SubjectTree`] keeps a value for each of many subjects, a [`SequenceSet`] many sequence
-//! numbers in few bytes.
+//! numbers in few bytes, [`SequenceTimers`] when each of them is due.
 //!
 //! Holds no lock, clock, socket or source of randomness: seeds and draws come from the caller. Bytes from
 //! strangers never panic here, and no walk over them is recursive. Rules: CORE-38, CORE-48, CORE-54, CORE-93
-//! to CORE-112, STORE-53 to STORE-55, STORE-128 to STORE-131.
+//! to CORE-112, STORE-53 to STORE-55, STORE-64, STORE-128 to STORE-131.
 
 mod check;
 mod filter;
@@ -20,6 +20,7 @@ mod names;
 mod pattern;
 mod sequence_set;
 mod subject;
+mod timers;
 mod transform;
 mod tree;
 
@@ -33,6 +34,7 @@ pub use names::{AccountName, NameError, QueueName, Sid};
 pub use pattern::{collides, is_subset, matches};
 pub use sequence_set::{SequenceSet, SequenceSetError};
 pub use subject::{Subject, SubjectBuf, SubjectError, Tokens};
+pub use timers::SequenceTimers;
 pub use transform::{
     DestinationFault, Draw, NotTransformed, Transform, TransformError, with_placeholders, with_wildcards,
 };
