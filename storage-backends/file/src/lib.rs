@@ -13,6 +13,7 @@ pub mod index;
 pub mod layout;
 pub mod legacy;
 pub mod raft;
+pub mod record;
 pub mod schedule;
 pub mod sources;
 mod stamped;
