@@ -123,10 +123,18 @@ struct State {
     member: Option<Arc<Member>>,
     /// Where the last session lived.
     account: Option<AccountName>,
-    /// What sessions before the present one did.
-    past: Traffic,
-    /// Subscriptions of the session that ended last, with their number.
-    last: (usize, Vec<SubscriptionRecord>),
+    /// What has ended; made when the first session does.
+    past: Option<Box<Past>>,
+}
+
+/// Sessions of a connection that have ended.
+#[derive(Default)]
+struct Past {
+    /// What all of them did.
+    traffic: Traffic,
+    /// How many subscriptions the last one had, and those of them that are kept in detail.
+    subscriptions: usize,
+    details: Vec<SubscriptionRecord>,
 }
 
 /// The last connections that have closed, oldest first.
@@ -277,7 +285,8 @@ impl AdmissionPlace for Place {
         if reason == CloseReason::StaleConnection {
             entry.troubles.stale.count(record.status.kind);
         }
-        let (_, subscriptions) = std::mem::take(&mut entry.state.lock().last);
+        let past = entry.state.lock().past.take();
+        let subscriptions = past.map(|past| past.details).unwrap_or_default();
         self.connections.closed.lock().push(ClosedConnection {
             record,
             subscriptions,
@@ -328,21 +337,24 @@ impl Entry {
             .map(|subscription| subscription.record())
             .collect();
         let mut state = self.state.lock();
-        state.past = state.past.plus(member.traffic.read());
-        state.last = (subscriptions.len(), details);
         state.member = None;
+        let past = state.past.get_or_insert_default();
+        past.traffic = past.traffic.plus(member.traffic.read());
+        past.subscriptions = subscriptions.len();
+        past.details = details;
     }
 
     fn record(&self, end: Option<(SystemTime, CloseReason)>) -> ConnectionRecord {
         let (control, member, account, past, last) = {
             let state = self.state.lock();
             let account = state.account.clone().unwrap_or_else(AccountName::global);
+            let past = state.past.as_deref();
             (
                 state.control.clone(),
                 state.member.clone(),
                 account,
-                state.past,
-                state.last.0,
+                past.map_or_else(Traffic::default, |past| past.traffic),
+                past.map_or(0, |past| past.subscriptions),
             )
         };
         let (traffic, subscriptions) = match &member {

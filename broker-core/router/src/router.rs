@@ -308,7 +308,6 @@ impl BrokerCore for Router {
             cache: RouteCache::new(),
             drawer: None,
             rng: self.shared.env.rng(),
-            exhausted: Vec::new(),
         })))
     }
 }

@@ -29,7 +29,6 @@ pub(crate) struct RouterSession {
     /// Made when the first message meets a mapping that draws.
     pub(crate) drawer: Option<Box<Drawer>>,
     pub(crate) rng: Rng,
-    pub(crate) exhausted: Vec<Arc<Subscription>>,
 }
 
 impl SessionCore for RouterSession {
@@ -52,6 +51,8 @@ impl SessionCore for RouterSession {
                 member.receiver.mapped(subject, to);
             }
         };
+        // Allocates nothing as long as no subscription has got its last message.
+        let mut exhausted = Vec::new();
         let mut sending = Sending {
             permit: &self.permit,
             env,
@@ -59,7 +60,7 @@ impl SessionCore for RouterSession {
             origin: &self.origin,
             rng: &mut self.rng,
             turn,
-            exhausted: &mut self.exhausted,
+            exhausted: &mut exhausted,
             refused,
         };
         match &route.destination {
@@ -90,7 +91,7 @@ impl SessionCore for RouterSession {
                 }
             }
         }
-        for subscription in self.exhausted.drain(..) {
+        for subscription in exhausted {
             retire(&subscription);
         }
     }

@@ -180,7 +180,7 @@ impl Client {
         let name = Quoted(name);
         let text = format!("Permissions Violation for {what} {name}");
         self.error(turn, text.as_bytes());
-        self.log
+        self.log()
             .error(format_args!("Publish Violation - {logged} {name}"));
     }
 
@@ -202,7 +202,7 @@ impl Client {
                 }
             }
             Frame::Err(text) => {
-                self.log.error(format_args!("Client Error {}", Shown(text)));
+                self.log().error(format_args!("Client Error {}", Shown(text)));
                 return Some(Step::Ended(CloseReason::ParseError));
             }
             Frame::HeaderMsg => self.acknowledge(turn),
@@ -231,7 +231,7 @@ impl Client {
             let payload = self.decoder.limits.payload;
             let info = self.info.after_connect(payload, self.account(), self.is_system);
             self.append(turn, &info.info_line());
-            self.control.allow_info(self.info.clone(), payload);
+            self.control.allow_info(payload);
         }
     }
 
@@ -265,13 +265,13 @@ impl Client {
                     text = format!("{text} using queue {name}");
                     queue = format!(", Queue: {name}");
                 }
-                self.log.error(format_args!(
+                self.log().error(format_args!(
                     "Subscription Violation - Subject {subject}{queue}, SID {sid}"
                 ));
             }
             SubscribeError::TooManyTokens => {
                 text.push_str(", too many tokens");
-                self.log.error(format_args!(
+                self.log().error(format_args!(
                     "Subscription Violation Too Many Tokens - Subject {subject}, SID {sid}"
                 ));
             }
@@ -293,7 +293,7 @@ impl Client {
             .log()
             .may_repeat(&key, SUBSCRIPTION_REPORTS, self.env.now())
         {
-            self.log.error(format_args!("{text}"));
+            self.log().error(format_args!("{text}"));
         }
     }
 
@@ -329,7 +329,7 @@ impl Client {
 
     /// What cannot be understood ends the connection, without `-ERR` (CORE-18, CORE-29); the log says why.
     fn violate(&self, why: &str) -> Step {
-        self.log.error(format_args!("{why}"));
+        self.log().error(format_args!("{why}"));
         Step::Ended(CloseReason::ProtocolViolation)
     }
 
@@ -340,7 +340,7 @@ impl Client {
         }
         match error {
             WireError::ConnectExpected => self.report_authentication_error(),
-            _ => self.log.error(format_args!("{error}")),
+            _ => self.log().error(format_args!("{error}")),
         }
         if let Some(text) = error.reply() {
             self.error(turn, text.as_bytes());

@@ -1,13 +1,11 @@
 //! What others reach of a connection: its end, the lame duck's notice, and what monitoring shows.
 
-use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use dunlin_api::{
-    CloseReason, ConnectionLog, ConnectionStatus, Env, Instant, QueueName, SessionControl, Sid, Subject,
-};
+use dunlin_api::{CloseReason, ConnectionStatus, Instant, QueueName, SessionControl, Sid, Subject};
 use dunlin_net::output::Output;
 use dunlin_wire::Connect;
 use parking_lot::Mutex;
@@ -21,8 +19,6 @@ use crate::trace::Tracer;
 pub(crate) struct Control {
     /// Weak, as in the receiver.
     output: Weak<Output>,
-    /// The proxied one, once that is known.
-    peer: Mutex<SocketAddr>,
     start: Instant,
     started_at: SystemTime,
     /// Nanoseconds from `start` to what the client did last.
@@ -31,37 +27,30 @@ pub(crate) struct Control {
     round_trip: AtomicU64,
     /// What CONNECT said, once it has come.
     connect: Mutex<Option<Arc<Connect>>>,
-    /// What INFO is made of; there once the client may be sent it unasked (CORE-16).
-    info: Mutex<Option<Arc<InfoBase>>>,
-    /// The largest message, as that INFO says.
+    /// What INFO is made of, with the peer (the proxied one, once that is known).
+    info: Mutex<Arc<InfoBase>>,
+    /// Whether the client may be sent INFO unasked (CORE-16).
+    may_inform: AtomicBool,
+    /// The largest message, as such an INFO says.
     max_payload: AtomicI64,
-    pub(crate) env: Env,
-    pub(crate) log: Arc<ConnectionLog>,
     pub(crate) tracer: Arc<Tracer>,
     /// Whether a reload has left a note.
     pub(crate) news: News,
 }
 
 impl Control {
-    pub(crate) fn new(
-        output: &Arc<Output>,
-        peer: SocketAddr,
-        env: &Env,
-        log: &Arc<ConnectionLog>,
-        tracer: &Arc<Tracer>,
-    ) -> Self {
+    pub(crate) fn new(output: &Arc<Output>, info: &Arc<InfoBase>, tracer: &Arc<Tracer>) -> Self {
+        let env = info.broker.env();
         Self {
             output: Arc::downgrade(output),
-            peer: Mutex::new(peer),
             start: env.now(),
             started_at: env.wall(),
             last_activity: AtomicU64::new(0),
             round_trip: AtomicU64::new(0),
             connect: Mutex::new(None),
-            info: Mutex::new(None),
+            info: Mutex::new(info.clone()),
+            may_inform: AtomicBool::new(false),
             max_payload: AtomicI64::new(0),
-            env: env.clone(),
-            log: log.clone(),
             tracer: tracer.clone(),
             news: News::default(),
         }
@@ -82,14 +71,14 @@ impl Control {
     }
 
     /// From now on the client may be sent INFO unasked.
-    pub(crate) fn allow_info(&self, base: Arc<InfoBase>, max_payload: i64) {
+    pub(crate) fn allow_info(&self, max_payload: i64) {
         self.max_payload.store(max_payload, Relaxed);
-        *self.info.lock() = Some(base);
+        self.may_inform.store(true, Release);
     }
 
-    /// A trusted proxy has said whom the connection is for.
-    pub(crate) fn set_peer(&self, peer: SocketAddr) {
-        *self.peer.lock() = peer;
+    /// INFO is made of something else from now on.
+    pub(crate) fn set_info(&self, info: &Arc<InfoBase>) {
+        *self.info.lock() = info.clone();
     }
 
     /// The client did something. One store.
@@ -119,16 +108,12 @@ impl SessionControl for Control {
     }
 
     fn announce_lame_duck(&self) -> bool {
-        let max_payload = self.max_payload.load(Relaxed);
-        let info = self
-            .info
-            .lock()
-            .as_deref()
-            .map(|base| base.lame_duck(max_payload));
-        let (Some(info), Some(output)) = (info, self.output.upgrade()) else {
+        let Some(output) = self.output.upgrade().filter(|_| self.may_inform.load(Acquire)) else {
             return false;
         };
-        output.send(&info.info_line());
+        let info = self.info.lock().clone();
+        let line = info.lame_duck(self.max_payload.load(Relaxed)).info_line();
+        output.send(&line);
         true
     }
 
@@ -144,7 +129,7 @@ impl SessionControl for Control {
         let mut status = ConnectionStatus {
             kind: "Client",
             protocol: "nats",
-            peer: Some(*self.peer.lock()),
+            peer: Some(self.info.lock().peer),
             pending_bytes: self.output.upgrade().map_or(0, |output| output.pending()),
             ..ConnectionStatus::default()
         };

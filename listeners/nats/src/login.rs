@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dunlin_api::{
-    AccountName, CloseReason, Credentials, Denied, Login, LoginAttempt, OpenError, Secret, Session,
-    SessionFlags, SessionRequest, SubscribeError,
+    AccountName, CloseReason, ConnectionType, Credentials, Denied, Login, LoginAttempt, OpenError, Secret,
+    Session, SessionFlags, SessionRequest, SubscribeError,
 };
 use dunlin_wire::client::write;
 
@@ -23,7 +23,7 @@ impl Client {
         let auth = self.broker.auth();
         let Some(decision) = self
             .env
-            .timeout(self.settings.auth_timeout, auth.decide(&attempt))
+            .timeout(self.config.auth_timeout(), auth.decide(&attempt))
             .await
         else {
             let text = "Authentication Timeout";
@@ -46,6 +46,11 @@ impl Client {
 
     fn attempt(&self) -> LoginAttempt {
         let connect = &self.connect;
+        let kind = if self.is_in_process {
+            ConnectionType::InProcess
+        } else {
+            ConnectionType::Standard
+        };
         let secret = |secret: &dunlin_wire::Secret| Secret::new(secret.expose());
         LoginAttempt {
             credentials: Credentials {
@@ -63,7 +68,7 @@ impl Client {
                 .as_ref()
                 .and_then(|tls| Some(Arc::new(tls.stream.peer_identity()?))),
             client_name: connect.name.clone(),
-            ..LoginAttempt::anonymous(self.info.peer, self.kind)
+            ..LoginAttempt::anonymous(self.info.peer, kind)
         }
     }
 
@@ -72,7 +77,7 @@ impl Client {
         let reason = match denied {
             Denied::AccountConnections => {
                 let text = denied.to_string();
-                self.log.error_seldom(&text, self.env.now());
+                self.log().error_seldom(&text, self.env.now());
                 return self.refuse(&text, CloseReason::MaxAccountConnectionsExceeded);
             }
             Denied::ProxyNotTrusted => CloseReason::ProxyNotTrusted,
@@ -80,7 +85,7 @@ impl Client {
             _ => CloseReason::AuthenticationViolation,
         };
         if reason != CloseReason::AuthenticationViolation {
-            self.log.debug(format_args!("{denied}"));
+            self.log().debug(format_args!("{denied}"));
         }
         self.report_authentication_error();
         self.refuse("Authorization Violation", reason)
@@ -89,8 +94,8 @@ impl Client {
     /// CORE-23
     pub(crate) fn report_authentication_error(&self) {
         match name::refused(&self.connect) {
-            Some(user) => self.log.error(format_args!("authentication error - {user}")),
-            None => self.log.error(format_args!("authentication error")),
+            Some(user) => self.log().error(format_args!("authentication error - {user}")),
+            None => self.log().error(format_args!("authentication error")),
         }
     }
 
@@ -176,11 +181,11 @@ impl Client {
         if !self.user.is_empty() {
             whose = format!("{whose} - {}", self.user);
         }
-        self.log.set_user(&whose);
+        self.log().set_user(&whose);
         if !self.has_connected_before() {
             let peer = self.stream.peer();
             let id = self.admission.id();
-            self.log.rename(&name::of_client(
+            self.log().rename(&name::of_client(
                 peer,
                 id,
                 &self.connect,
@@ -190,20 +195,19 @@ impl Client {
         }
         if !matches!(self.connect.protocol, 0 | 1) {
             let text = "invalid client protocol";
-            self.log.error(format_args!("{text}"));
+            self.log().error(format_args!("{text}"));
             return Err(self.refuse(text, CloseReason::BadClientProtocolVersion));
         }
-        let headers = self.settings.headers && self.connect.headers;
+        let headers = self.info.headers && self.connect.headers;
         if self.connect.no_responders && !headers {
             let text = "no responders requires headers support";
-            self.log.error(format_args!("{text}"));
+            self.log().error(format_args!("{text}"));
             return Err(self.refuse(text, CloseReason::NoRespondersRequiresHeaders));
         }
         self.decoder.limits.headers = headers;
         self.receiver.set_headers(headers);
         if self.is_settled && self.connect.protocol >= 1 {
-            self.control
-                .allow_info(self.info.clone(), self.decoder.limits.payload);
+            self.control.allow_info(self.decoder.limits.payload);
         }
         if self.connect.verbose {
             self.tracer.outgoing("OK", b"");

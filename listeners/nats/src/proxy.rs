@@ -18,7 +18,7 @@ impl Client {
                 is_proxied = received.header != proxy::Header::Direct;
                 let info = Arc::make_mut(&mut self.info);
                 info.peer = received.source().unwrap_or(info.peer);
-                self.control.set_peer(info.peer);
+                self.control.set_info(&self.info);
                 self.carry = received.rest;
             }
             Err(error) => {

@@ -11,7 +11,7 @@ use dunlin_wire::client::write;
 
 use crate::control::Control;
 use crate::session::Client;
-use crate::settings::Settings;
+use crate::settings;
 
 /// The note of a reload.
 #[derive(Default)]
@@ -41,18 +41,14 @@ impl Client {
 
     #[cold]
     fn take_over(&mut self) {
-        let output = self.settings.output;
-        self.settings = Settings {
-            output,
-            ..Settings::of(&self.broker.config())
-        };
-        self.decoder.limits.control_line = self.settings.control_line;
+        self.config = self.broker.config();
+        let config = &self.config;
+        self.decoder.limits.control_line = settings::control_line(config);
         self.decoder.limits.payload = match &self.session {
             Some(session) => session.max_payload(),
-            None => self.settings.max_payload,
+            None => config.max_payload.into(),
         };
-        self.pinger
-            .change(self.settings.ping_interval, self.settings.ping_max);
+        self.pinger.change(config.ping_interval, config.ping_max);
         self.control.change_payload(self.decoder.limits.payload);
     }
 }
@@ -63,15 +59,18 @@ impl Control {
         match reason {
             CloseReason::MaxConnectionsExceeded => {
                 let text = "maximum connections exceeded";
-                self.log.error_seldom(text, self.env.now());
+                self.tracer.log().error_seldom(text, self.tracer.env().now());
                 self.tell(text);
             }
             CloseReason::AuthenticationViolation
             | CloseReason::ProxyNotTrusted
             | CloseReason::ProxyRequired => {
                 match self.user() {
-                    Some(user) => self.log.error(format_args!("authentication error - {user}")),
-                    None => self.log.error(format_args!("authentication error")),
+                    Some(user) => self
+                        .tracer
+                        .log()
+                        .error(format_args!("authentication error - {user}")),
+                    None => self.tracer.log().error(format_args!("authentication error")),
                 }
                 self.tell("Authorization Violation");
             }
@@ -90,7 +89,7 @@ impl Control {
         self.tell(&format!(
             "Permissions Violation for Subscription to {what} (sid {sid})"
         ));
-        self.env.log().notice(format_args!(
+        self.tracer.env().log().notice(format_args!(
             "Removed sub {what} (sid {sid}) for {user} - not authorized"
         ));
     }

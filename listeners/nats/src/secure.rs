@@ -200,7 +200,7 @@ impl Client {
             let first = tls.stream.first_byte(SNIFFED_BYTES, limit, &self.env).await;
             is_wanted = first == Some(HANDSHAKE);
         }
-        if self.settings.proxy_protocol {
+        if self.config.proxy_protocol {
             let is_proxied = self.hear_proxy().await?;
             // What was read behind the header is the client's.
             tls.stream.unread(std::mem::take(&mut self.carry));
@@ -217,6 +217,7 @@ impl Client {
             Arc::make_mut(&mut self.info).tls.is_required = true;
             self.send_info(true);
             Arc::make_mut(&mut self.info).tls = tls.info();
+            self.control.set_info(&self.info);
         }
         self.begin_own_time();
         Ok(())
@@ -231,12 +232,12 @@ impl Client {
                 CloseReason::MaxConnectionsExceeded,
             ));
         }
-        self.log
+        self.log()
             .debug(format_args!("Starting TLS client connection handshake"));
         match tls.stream.accept(&tls.rules.server, &self.env).await {
             Ok(agreed) => {
-                self.log.debug(format_args!("TLS handshake complete"));
-                self.log.debug(format_args!(
+                self.log().debug(format_args!("TLS handshake complete"));
+                self.log().debug(format_args!(
                     "TLS version {}, cipher suite {}",
                     agreed.version, agreed.cipher
                 ));
@@ -257,13 +258,13 @@ impl Client {
             return reason;
         }
         if let HandshakeError::NotPinned { key: Some(key) } = error {
-            self.log
+            self.log()
                 .debug(format_args!("Failed pinned cert test for key id: {key}"));
         }
         if error.is_probe() {
-            self.log.debug(format_args!("TLS handshake error: {error}"));
+            self.log().debug(format_args!("TLS handshake error: {error}"));
         } else {
-            self.log.error(format_args!("TLS handshake error: {error}"));
+            self.log().error(format_args!("TLS handshake error: {error}"));
         }
         CloseReason::TlsHandshakeError
     }

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use dunlin_api::config::print_duration;
+use dunlin_api::config::{Config, print_duration};
 use dunlin_api::{
-    AccountName, Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, ConnectionLog,
-    ConnectionType, Env, Flush, Instant, Session, Shard, Sleep, readable,
+    AccountName, Admission, AuthPosture, Broker, ByteStream, CloseReason, Connection, ConnectionLog, Env,
+    Flush, Instant, Session, Shard, Sleep, readable,
 };
 use dunlin_net::output::Output;
 use dunlin_net::{Seat, WaitingRoom};
@@ -24,7 +24,7 @@ use crate::name;
 use crate::ping::{Pinger, Tick};
 use crate::receiver::Receiver;
 use crate::secure::Tls;
-use crate::settings::Settings;
+use crate::settings;
 use crate::trace::Tracer;
 
 /// Pauses of a publisher whose receivers are far behind, and how many of them a batch may cost (CORE-71).
@@ -46,19 +46,19 @@ const NONCE_BYTES: usize = 11;
 /// One client.
 pub(crate) struct Client {
     pub(crate) env: Env,
-    pub(crate) log: Arc<ConnectionLog>,
     pub(crate) tracer: Arc<Tracer>,
     pub(crate) broker: Broker,
     pub(crate) shard: Arc<Shard>,
     pub(crate) stream: ByteStream,
-    pub(crate) kind: ConnectionType,
+    pub(crate) is_in_process: bool,
     /// `None` where the listener has no TLS.
     pub(crate) tls: Option<Tls>,
     pub(crate) output: Arc<Output>,
     pub(crate) receiver: Arc<Receiver>,
     pub(crate) control: Arc<Control>,
     pub(crate) admission: Admission,
-    pub(crate) settings: Settings,
+    /// As it was when the connection came, or when it last heard of a reload.
+    pub(crate) config: Arc<Config>,
     pub(crate) posture: AuthPosture,
     /// Shared with the control once the client may be sent INFO unasked.
     pub(crate) info: Arc<InfoBase>,
@@ -119,7 +119,7 @@ pub(crate) async fn run(mut client: Box<Client>) {
     client.output.close(reason);
     let reason = client.output.close_reason().unwrap_or(reason);
     client
-        .log
+        .log()
         .debug(format_args!("Client connection closed: {reason}"));
     // The session goes first: nothing is delivered to a connection that is known to be gone.
     client.session = None;
@@ -139,7 +139,6 @@ impl Client {
     ) -> Box<Self> {
         let env = broker.env().clone();
         let config = broker.config();
-        let settings = Settings::of(&config);
         let posture = broker.auth().posture();
         let admission = broker.admit();
         let name = name::of_address(connection.stream.peer(), admission.id());
@@ -151,30 +150,30 @@ impl Client {
             log.clone(),
             connection.shard.clone(),
             admission.slow_watch(),
-            settings.output,
+            settings::output_limits(&config),
         );
         let now = env.now();
-        let mut pinger = Pinger::new(settings.ping_interval, settings.ping_max, now);
+        let mut pinger = Pinger::new(config.ping_interval, config.ping_max, now);
         pinger.heard(now);
         let alarm = Alarm {
             ping: pinger.next_tick(now),
             end: posture
                 .required
-                .then_some((End::Login, now + settings.auth_timeout)),
+                .then_some((End::Login, now + config.auth_timeout())),
         };
         let info = Arc::new(InfoBase {
             broker: broker.clone(),
             host: host.clone(),
             port,
-            headers: settings.headers,
+            headers: !config.no_header_support,
             auth: posture,
             client_id: admission.id(),
             peer: connection.peer,
             tls: tls.as_ref().map(Tls::info).unwrap_or_default(),
         });
         let limits = DecoderLimits {
-            control_line: settings.control_line,
-            payload: settings.max_payload,
+            control_line: settings::control_line(&config),
+            payload: config.max_payload.into(),
             headers: false,
             connect_first: posture.required,
         };
@@ -182,14 +181,10 @@ impl Client {
             broker: broker.clone(),
             shard: connection.shard,
             stream: connection.stream,
-            kind: match connection.is_in_process {
-                true => ConnectionType::InProcess,
-                false => ConnectionType::Standard,
-            },
+            is_in_process: connection.is_in_process,
             tls,
             receiver: Arc::new(Receiver::new(&output, env.log().clone(), tracer.clone())),
-            control: Arc::new(Control::new(&output, connection.peer, &env, &log, &tracer)),
-            log,
+            control: Arc::new(Control::new(&output, &info, &tracer)),
             tracer,
             output,
             admission,
@@ -209,15 +204,19 @@ impl Client {
             pinger,
             alarm,
             carry: Vec::new(),
-            settings,
+            config,
             env,
         });
         if posture.nonce {
             client.nonce = client.fresh_nonce();
         }
-        let most = client.settings.pending_logins;
+        let most = settings::pending_logins(&client.config);
         client.seat = Some(room.enter(client.control.clone(), most, &client.env));
         client
+    }
+
+    pub(crate) fn log(&self) -> &ConnectionLog {
+        self.tracer.log()
     }
 
     fn fresh_nonce(&self) -> String {
@@ -227,7 +226,7 @@ impl Client {
     }
 
     async fn serve(&mut self) -> CloseReason {
-        self.log.debug(format_args!("Client connection created"));
+        self.log().debug(format_args!("Client connection created"));
         let tls = self.tls.clone();
         if tls.as_ref().is_none_or(|tls| !tls.rules.comes_first()) {
             self.greet();
@@ -235,13 +234,13 @@ impl Client {
         self.admission.register(self.control.clone());
         if self.admission.is_over_limit() {
             let text = "maximum connections exceeded";
-            self.log.error_seldom(text, self.env.now());
+            self.log().error_seldom(text, self.env.now());
             return self.refuse(text, CloseReason::MaxConnectionsExceeded);
         }
         // What most connections do not need is boxed, so that an idle one carries no room for it.
         let begun = match tls {
             Some(tls) => Box::pin(self.secure(tls)).await,
-            None if self.settings.proxy_protocol => Box::pin(self.hear_proxy()).await.map(drop),
+            None if self.config.proxy_protocol => Box::pin(self.hear_proxy()).await.map(drop),
             None => Ok(()),
         };
         if let Err(reason) = begun {
@@ -275,18 +274,18 @@ impl Client {
         let now = self.env.now();
         self.alarm.ping = self.pinger.next_tick(now);
         if let Some((End::Login, at)) = &mut self.alarm.end {
-            *at = now + self.settings.auth_timeout;
+            *at = now + self.config.auth_timeout();
         }
     }
 
     /// A function of its own, so that what INFO is made of does not stay in the session's state.
     pub(crate) fn greet(&self) {
         // Behind a proxy the client's address is not known yet: it would be the proxy's.
-        self.send_info(!self.settings.proxy_protocol);
+        self.send_info(!self.config.proxy_protocol);
     }
 
     pub(crate) fn send_info(&self, knows_peer: bool) {
-        let mut greeting = self.info.greeting(self.settings.max_payload, &self.nonce);
+        let mut greeting = self.info.greeting(self.config.max_payload.into(), &self.nonce);
         if !knows_peer {
             greeting.client_ip.clear();
         }
@@ -440,12 +439,12 @@ impl Client {
         if now < self.alarm.ping {
             return Ok(());
         }
-        self.log.debug(format_args!("Client Ping Timer"));
+        self.log().debug(format_args!("Client Ping Timer"));
         match self.pinger.tick(now) {
             Tick::Skip(silent) => {
                 let seconds = (silent + Duration::from_millis(500)).as_secs();
                 let ago = print_duration(i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000));
-                self.log.debug(format_args!(
+                self.log().debug(format_args!(
                     "Delaying PING due to remote client data or ping {ago} ago"
                 ));
             }
@@ -454,7 +453,8 @@ impl Client {
                 self.output.send(write::PING);
             }
             Tick::Stale => {
-                self.log.debug(format_args!("Stale Client Connection - Closing"));
+                self.log()
+                    .debug(format_args!("Stale Client Connection - Closing"));
                 return Err(self.refuse("Stale Connection", CloseReason::StaleConnection));
             }
         }
@@ -475,7 +475,7 @@ impl Client {
 
     /// Says why, and closes; the log has it among its debug lines.
     pub(crate) fn refuse_quietly(&self, text: &str, reason: CloseReason) -> CloseReason {
-        self.log.debug_seldom(text, self.env.now());
+        self.log().debug_seldom(text, self.env.now());
         self.refuse(text, reason)
     }
 

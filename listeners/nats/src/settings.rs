@@ -1,43 +1,28 @@
 //! What the listener takes from the configuration.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use dunlin_api::Endpoint;
 use dunlin_api::config::{Config, WriteTimeout};
 use dunlin_net::host_and_port;
 use dunlin_net::output::OutputLimits;
 
-/// Settings of one connection, read when it is accepted.
-pub(crate) struct Settings {
-    pub(crate) control_line: usize,
-    pub(crate) headers: bool,
-    pub(crate) ping_interval: Duration,
-    pub(crate) ping_max: u32,
-    pub(crate) auth_timeout: Duration,
-    pub(crate) output: OutputLimits,
-    pub(crate) max_payload: i64,
-    pub(crate) proxy_protocol: bool,
-    pub(crate) pending_logins: usize,
+/// Longest protocol line.
+pub(crate) fn control_line(config: &Config) -> usize {
+    to_usize(config.max_control_line)
 }
 
-impl Settings {
-    pub(crate) fn of(config: &Config) -> Self {
-        Self {
-            control_line: to_usize(config.max_control_line),
-            headers: !config.no_header_support,
-            ping_interval: config.ping_interval,
-            ping_max: config.ping_max,
-            auth_timeout: config.auth_timeout(),
-            output: OutputLimits {
-                max_pending: to_usize(config.max_pending),
-                write_deadline: config.write_deadline,
-                retries: config.write_timeout == WriteTimeout::Retry,
-            },
-            max_payload: i64::from(config.max_payload),
-            proxy_protocol: config.proxy_protocol,
-            pending_logins: to_usize(config.pending_logins()),
-        }
+/// Connections that may wait for their login at a time.
+pub(crate) fn pending_logins(config: &Config) -> usize {
+    to_usize(config.pending_logins())
+}
+
+/// What applies to an output for as long as it lasts.
+pub(crate) fn output_limits(config: &Config) -> OutputLimits {
+    OutputLimits {
+        max_pending: to_usize(config.max_pending),
+        write_deadline: config.write_deadline,
+        retries: config.write_timeout == WriteTimeout::Retry,
     }
 }
 

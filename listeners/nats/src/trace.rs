@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use dunlin_api::{Broker, ConnectionLog, Subject};
+use dunlin_api::{Broker, ConnectionLog, Env, Subject};
 use dunlin_wire::client::Frame;
 use dunlin_wire::{Quoted, Shown};
 
@@ -20,6 +20,16 @@ pub(crate) struct Tracer {
 impl Tracer {
     pub(crate) fn new(log: Arc<ConnectionLog>, broker: Broker) -> Self {
         Self { log, broker }
+    }
+
+    /// The connection's log.
+    pub(crate) fn log(&self) -> &ConnectionLog {
+        &self.log
+    }
+
+    /// The world of the connection's broker.
+    pub(crate) fn env(&self) -> &Env {
+        self.broker.env()
     }
 
     /// Whether anything is traced now. One relaxed load.
