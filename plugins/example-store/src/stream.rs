@@ -135,10 +135,10 @@ impl StreamStore for MemoryStream {
         let stored = StoredMessage::new(message, sequence);
         let size = stored.size(self.options.storage);
         self.budget.take(size)?;
-        self.by_subject
-            .entry(message.subject.to_owned())
-            .or_default()
-            .insert(sequence);
+        if self.options.track_subjects {
+            let sequences = self.by_subject.entry(message.subject.to_owned());
+            sequences.or_default().insert(sequence);
+        }
         self.messages.insert(sequence, stored);
         (self.last, self.last_time) = (sequence, message.time);
         self.bytes += size;

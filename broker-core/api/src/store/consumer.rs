@@ -67,6 +67,15 @@ pub trait ConsumerStore: Send {
     /// # Errors
     /// As [`ConsumerStore::record`].
     fn set_metadata(&mut self, metadata: &[u8]) -> Result<Ticket, StoreError>;
+
+    /// Makes everything durable and releases the store. May wait for a disk. A store that is dropped instead keeps
+    /// only what is durable. All consumers are released before their stream is.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    fn close(self: Box<Self>) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 /// A message's numbers: of the delivery and of the stream.

@@ -85,14 +85,15 @@ pub trait StreamStore: Send {
 
     /// Takes every message after `sequence`, which becomes the last; 0 leaves a stream as if new (STORE-108). Nothing
     /// happens where it is not before the last. `last_time` becomes that of the last message left, and stays where
-    /// there is none. Reads what is cold.
+    /// there is none. After a crash it has happened whole or not at all. Reads what is cold.
     ///
     /// # Errors
     /// [`StoreError::Io`].
     fn truncate(&mut self, sequence: u64) -> Result<Purged, StoreError>;
 
     /// Sets or clears a message's timer of a kind; at most one of each. Nothing happens where there is no such message.
-    /// A durable store has them again after reopening. Logarithmic cost.
+    /// A durable store has them again after reopening, see [`StreamStore::timers_before`]; a timer is no staged change.
+    /// Logarithmic cost.
     ///
     /// # Errors
     /// [`StoreError::Io`].
@@ -120,11 +121,19 @@ pub trait StreamStore: Send {
     /// The names of the consumers that have a store, sorted.
     fn consumers(&self) -> Vec<String>;
 
-    /// Removes a consumer's store; whether there was one. It must be closed.
+    /// Removes a closed consumer's store for good, before it returns; whether there was one. May wait for a disk.
     ///
     /// # Errors
     /// [`StoreError::InUse`], [`StoreError::Io`].
     fn delete_consumer(&mut self, name: &str) -> Result<bool, StoreError>;
+
+    /// Asked once, after opening: the timers are those of a moment when this sequence was the next, without those of
+    /// messages removed since. The owner sets anew what the messages from there on ask for (STORE-62).
+    ///
+    /// The default body says that all are as they were when the stream was last open.
+    fn timers_before(&self) -> u64 {
+        self.state().last.saturating_add(1)
+    }
 
     /// The last sequence up to `to` that holds a message. Logarithmically many calls of `at_or_after`.
     fn at_or_before(&self, to: u64) -> Option<u64> {

@@ -1,14 +1,33 @@
 //! A store that implements no more than it must, and whose messages are all cold: it shows that default bodies are right.
 
 use dunlin_api::{
-    Answer, ConsumerStore, Due, Load, NewMessage, Purged, Removal, Staged, StorageType, StoreError,
-    StoredMessage, StreamState, StreamStore, Ticket, TimerKind,
+    Answer, Capabilities, ConsumerStore, Due, Load, NewMessage, Purged, Removal, Staged, StorageType,
+    StoreBackend, StoreError, StoredMessage, StreamId, StreamOptions, StreamState, StreamStore, Ticket,
+    TimerKind,
 };
 
-/// Passes the required methods on.
-pub(super) struct Plain(pub(super) Box<dyn StreamStore>);
+/// Passes the required methods on, of a backend or of a stream.
+pub(super) struct Plain<S>(pub(super) S);
 
-impl StreamStore for Plain {
+impl<B: StoreBackend> StoreBackend for Plain<B> {
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn stream(&self, id: &StreamId, options: StreamOptions) -> Result<Box<dyn StreamStore>, StoreError> {
+        Ok(Box::new(Plain(self.0.stream(id, options)?)))
+    }
+
+    fn list(&self) -> Result<Vec<StreamId>, StoreError> {
+        self.0.list()
+    }
+
+    fn delete(&self, id: &StreamId) -> Result<bool, StoreError> {
+        self.0.delete(id)
+    }
+}
+
+impl StreamStore for Plain<Box<dyn StreamStore>> {
     fn storage(&self) -> StorageType {
         self.0.storage()
     }
