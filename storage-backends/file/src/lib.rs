@@ -2,8 +2,9 @@
 //!
 //! [`layout`] says what lies where and makes every path. The codecs take and give plain bytes, hold no file and no clock,
 //! and take no more memory than in proportion to the bytes, whatever these claim: [`index`] (`index.db`), [`wheel`],
-//! [`schedule`] and [`sources`] (`thw.db`, `sched.db`, `sources.db`), [`consumer`] (`o.dat`), [`stream_state`] (what raft
-//! snapshots carry), [`legacy`] (`N.idx`) and [`raft`] (small files of raft groups, read only).
+//! [`schedule`] and [`sources`] (`thw.db`, `sched.db`, `sources.db`), [`consumer::codec`] (`o.dat`), [`stream_state`] (what
+//! raft snapshots carry), [`legacy`] (`N.idx`) and [`raft`] (small files of raft groups, read only). [`small`] seals small
+//! files and puts their checksums beside them. [`consumer`] is the store of one consumer over all this.
 //!
 //! Rules: STORE-1 to STORE-132.
 
@@ -16,6 +17,7 @@ pub mod legacy;
 pub mod raft;
 pub mod record;
 pub mod schedule;
+pub mod small;
 pub mod sources;
 mod stamped;
 pub mod stream_state;
