@@ -158,10 +158,12 @@ impl Queue {
         std::mem::take(&mut self.chunks)
     }
 
-    /// The holder reports `written` bytes, and learns how to go on.
-    fn after_write(&mut self, written: usize) -> Next {
+    /// The holder reports `written` bytes and an emptied list, gets what has come meanwhile in exchange, and learns how
+    /// to go on. The emptied list stays for its room, if it has any.
+    fn after_write(&mut self, written: usize, chunks: &mut Chunks) -> Next {
         self.pending = self.pending.saturating_sub(written);
-        if !self.chunks.is_empty() {
+        std::mem::swap(&mut self.chunks, chunks);
+        if !chunks.is_empty() {
             return Next::More;
         }
         self.has_holder = false;
@@ -280,10 +282,10 @@ fn write_out(
             }
         }
         before += written;
-        match queue.with(|queue| queue.after_write(written)) {
+        match queue.with(|queue| queue.after_write(written, &mut chunks)) {
             Next::Rest => return FlushEnd::Done,
             Next::Shut => return FlushEnd::Shut,
-            Next::More => chunks = queue.with(Queue::take_chunks),
+            Next::More => {}
         }
     }
     queue.with(|queue| queue.put_back(0, chunks));
