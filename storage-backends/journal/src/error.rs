@@ -13,10 +13,18 @@ pub enum JournalError {
         /// The journal's directory.
         path: PathBuf,
     },
-    /// A write or a sync failed.
+    /// A write or a sync of the stream's own files failed. The stream must be opened again.
+    #[error("{stream}: {error}")]
+    Target {
+        /// The stream.
+        stream: String,
+        /// What the disk says.
+        error: Arc<io::Error>,
+    },
+    /// A write or a sync of the journal failed.
     #[error("{}: {error}", .path.display())]
     Io {
-        /// The file, or the directory of the stream where only its target knows the file.
+        /// The file.
         path: PathBuf,
         /// What the disk says.
         error: Arc<io::Error>,

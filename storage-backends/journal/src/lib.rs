@@ -18,9 +18,19 @@
 //! - One process per directory. A newer format is refused.
 //! - Disk, time and threads are reached through `Env` only. [`Writer::turn`] does one step, so that a simulation can do it by hand.
 
+mod checkpoint;
+mod dirty;
+mod erase;
 mod error;
+mod frame;
+mod group;
 mod item;
+mod recover;
 mod replay;
+mod segment;
+mod segments;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 use std::path::PathBuf;
@@ -43,6 +53,10 @@ pub struct Options {
     pub directory: PathBuf,
     /// Length of a segment in bytes.
     pub segment_bytes: u64,
+    /// How many segments may hold what is not checkpointed; beyond, writers wait for a checkpoint.
+    pub max_segments: usize,
+    /// Threads that sync targets at checkpoints.
+    pub sync_threads: usize,
     /// Age at which bytes in the journal are checkpointed, though their segment is not full.
     pub checkpoint_after: Duration,
     /// Within how much time [`Promise::Written`] batches are synced. Zero: never by time, as `sync_interval: never` would.
@@ -50,11 +64,13 @@ pub struct Options {
 }
 
 impl Options {
-    /// 64 MiB segments, checkpoints after 5 seconds, and the reference's 2 minutes of `sync_interval`.
+    /// Four segments of 64 MiB, eight threads, checkpoints after 5 seconds, and the reference's 2 minutes of `sync_interval`.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
             segment_bytes: 64 << 20,
+            max_segments: 4,
+            sync_threads: 8,
             checkpoint_after: Duration::from_secs(5),
             interval: Duration::from_secs(120),
         }

@@ -75,12 +75,13 @@ pub trait Replay {
 
 /// The rule for a block's bytes, on the block's file as it lies on disk.
 ///
-/// What an unsynced write left behind (a file that is too long, with holes) must not stop replay, and what another server
-/// appended must. So an item applies where the record that ends at `before.length` has `before.checksum`, and what lies behind it either equals
-/// the item, or is no whole record: `is_record` says so for the bytes from the item's offset on, of which there are as many as the item has, or fewer.
+/// What an unsynced write left behind (a file that is too long, with holes, with records of which some are there) must not stop replay, and what
+/// another server appended must. So an item applies where the record that ends at `before.length` has `before.checksum`, and where no whole record stands
+/// in its place that is not its own.
 ///
-/// `checksum` is the last checksum in the file's first `before.length` bytes, as a store without encryption or compression reads it from the eight bytes before; the
-/// caller gives it, since only the caller knows how to read it.
+/// `checksum` is the last checksum in the file's first `before.length` bytes: the eight bytes before that, in a block without encryption and
+/// compression. `record` gives the length of the whole, valid record that the bytes at an offset of the file begin with, if they do. Cost: the item's bytes, and the
+/// file's rest where they are not there already.
 ///
 /// # Errors
 /// What the disk says.
@@ -88,7 +89,7 @@ pub fn replay_block(
     file: &dyn DiskFile,
     checksum: Option<[u8; 8]>,
     item: Found<'_>,
-    is_record: &dyn Fn(&[u8]) -> bool,
+    record: &dyn Fn(u64, &[u8]) -> Option<usize>,
 ) -> io::Result<Verdict> {
     let Found::Block {
         offset,
@@ -114,11 +115,38 @@ pub fn replay_block(
         return Ok(Verdict::Present);
     }
     // Bytes within the old length are an overwrite of our own, which another server would not have undone.
-    if offset >= before.length && is_record(&there) {
+    if offset >= before.length && is_another(file, offset, length, bytes, record)? {
         return Ok(Verdict::Refused("another record is in its place".to_owned()));
     }
     file.write_at(bytes, offset)?;
     Ok(Verdict::Applied)
+}
+
+/// Whether the first whole record from `offset` on that is not the item's own is a record all the same.
+fn is_another(
+    file: &dyn DiskFile,
+    offset: u64,
+    length: u64,
+    bytes: &[u8],
+    record: &dyn Fn(u64, &[u8]) -> Option<usize>,
+) -> io::Result<bool> {
+    // A record of somebody else may be longer than the item.
+    let rest = usize::try_from(length.saturating_sub(offset)).map_err(io::Error::other)?;
+    let mut there = vec![0; rest];
+    let count = read_full(file, &mut there, offset)?;
+    there.truncate(count);
+    let mut at = 0;
+    while let Some(tail) = there.get(at..).filter(|_| at < bytes.len()) {
+        let Some(whole) = record(offset + at as u64, tail).filter(|whole| *whole > 0) else {
+            return Ok(false);
+        };
+        let end = at.saturating_add(whole);
+        if bytes.get(at..end).is_none() || bytes.get(at..end) != there.get(at..end) {
+            return Ok(true);
+        }
+        at = end;
+    }
+    Ok(false)
 }
 
 /// Reads until `buffer` is full or the file ends.
