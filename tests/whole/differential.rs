@@ -234,6 +234,7 @@ scripts! {
     queue_groups_and_plain
     queue_groups_on_one_connection
     reload_account_added
+    reload_account_connections
     reload_account_payload
     reload_all_or_nothing
     reload_allow_responses

@@ -15,6 +15,7 @@ mod command_line;
 mod connections;
 mod differential;
 mod embedding;
+mod fast_producers;
 mod host;
 mod interop;
 mod isolation;
@@ -24,6 +25,7 @@ mod logged;
 mod mappings;
 mod plugins;
 mod process;
+mod reloads;
 #[path = "../security/mod.rs"]
 mod security;
 mod sim;

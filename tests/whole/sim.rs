@@ -27,6 +27,15 @@ pub(crate) struct Broker {
     pub(crate) ip: IpAddr,
 }
 
+impl Broker {
+    /// Puts another configuration in force, in nats.conf's syntax.
+    pub(crate) async fn reload(&self, config: &str) {
+        let config = parse(config, Format::NatsConf);
+        let reloaded = self.server.reload(config, "", &mut ()).await;
+        reloaded.expect("a configuration that may be put in force");
+    }
+}
+
 /// Lines that a broker logs, as far as they were not taken.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
@@ -68,11 +77,20 @@ pub(crate) async fn start_logging_to(world: &SimWorld, ip: IpAddr, toml: &str, l
 }
 
 async fn start_with(world: &SimWorld, ip: IpAddr, text: &str, format: Format, logger: Logger) -> Broker {
+    let env = sim_env(u64::from(PORT), world.host(ip), logger);
+    start_in(env, ip, parse(text, format)).await
+}
+
+fn parse(text: &str, format: Format) -> Config {
     let source = MapSource::new();
     let loaded = Config::load_content(text.as_bytes(), "test", format, &source);
-    let config = Arc::new(loaded.expect("a valid configuration").config);
+    let config = loaded.expect("a valid configuration").config;
     config.validate().expect("a valid configuration");
-    let env = sim_env(u64::from(PORT), world.host(ip), logger);
+    config
+}
+
+/// Starts a broker at `ip` in an environment of the test's own.
+pub(crate) async fn start_in(env: Env, ip: IpAddr, config: Config) -> Broker {
     let mut registry = Registry::new();
     dunlin_builtin::register(&mut registry).expect("distinct names");
     let identity = ServerIdentity {
@@ -81,7 +99,7 @@ async fn start_with(world: &SimWorld, ip: IpAddr, text: &str, format: Format, lo
         version: dunlin::NATS_LEVEL,
         xkey: String::new(),
     };
-    let server = Server::start(config, Arc::new(registry), env.clone(), identity)
+    let server = Server::start(Arc::new(config), Arc::new(registry), env.clone(), identity)
         .await
         .expect("starts");
     Broker { server, env, ip }
@@ -160,13 +178,15 @@ impl Client {
 
     /// Waits for `text`, and returns everything up to its end.
     pub(crate) async fn expect(&mut self, text: &str) -> String {
+        let mut searched: usize = 0;
         loop {
-            let found = self
-                .received
+            let from = searched.saturating_sub(text.len());
+            let found = self.received[from..]
                 .windows(text.len())
                 .position(|window| window == text.as_bytes());
+            searched = self.received.len();
             if let Some(at) = found {
-                let rest = self.received.split_off(at + text.len());
+                let rest = self.received.split_off(from + at + text.len());
                 let before = std::mem::replace(&mut self.received, rest);
                 return String::from_utf8_lossy(&before).into_owned();
             }

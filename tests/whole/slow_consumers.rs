@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use dunlin_api::CloseReason;
+use dunlin_api::{AccountName, CloseReason};
 use dunlin_net::sim::{LinkRules, SimWorld};
 
 use crate::sim::{self, Broker, Client, Lines, PORT, host};
@@ -144,6 +144,24 @@ fn a_client_without_any_progress_is_closed_even_with_retry() {
         }
         assert_eq!((scene.slow_count(), scene.connections()), ((2, 2), 1));
         assert_eq!(scene.end(), CloseReason::SlowConsumerWriteDeadline);
+    });
+}
+
+// CORE-67, MON-114
+#[test]
+fn a_slow_client_is_counted_with_its_account() {
+    sim::run(|| async {
+        let accounts = "accounts { A { users: [ {user: a, password: p} ] } }, no_auth_user: a";
+        let scene = Scene::set(&format!("max_payload: 100000\nmax_pending: 150000\n{accounts}")).await;
+        pass(1).await;
+        let slow = |name: &str| {
+            let totals = scene
+                .broker
+                .server
+                .account_totals(&AccountName::new(name).unwrap());
+            totals.map(|totals| totals.slow_consumers)
+        };
+        assert_eq!((slow("A"), slow("$G"), slow("B")), (Some(1), Some(0), None));
     });
 }
 

@@ -87,11 +87,14 @@ pub trait AdmissionPlace: Send + Sync {
     fn slow_watch(&self) -> Arc<dyn SlowWatch>;
 }
 
-/// Counts a connection whose peer does not keep up (CORE-67, CORE-68). Outlives the connection.
+/// Counts a connection whose peer does not keep up (CORE-67, CORE-68, CORE-71). Outlives the connection.
 pub trait SlowWatch: Send + Sync + 'static {
     /// One more time that too much was pending or a write took too long. False, and not counted, before the connection
     /// has logged in: then nothing is said of it either.
     fn note_slow(&self) -> bool;
+
+    /// One more time that a publisher waits for the connection (CORE-71).
+    fn note_stall(&self);
 }
 
 impl Admission {
@@ -224,24 +227,32 @@ impl ConnectionLog {
     /// Writes an error, unless any connection has written the same within the last second (CORE-142).
     pub fn error_seldom(&self, text: &str, now: Instant) {
         if self.logger.may_repeat(text, QUIET, now) {
-            let Name { line, user } = self.name.lock().clone();
-            let user = user
-                .as_deref()
-                .map(|user| format!(" - {user}"))
-                .unwrap_or_default();
-            self.logger.error(format_args!("{line} - {text}{user}"));
+            self.logger.error(format_args!("{}", self.full(text)));
+        }
+    }
+
+    /// Writes a warning that begins with `what`, unless any connection has written one within the last second
+    /// (CORE-142).
+    pub fn warn_seldom(&self, what: &str, rest: &str, now: Instant) {
+        if self.logger.may_repeat(what, QUIET, now) {
+            self.logger
+                .warn(format_args!("{}", self.full(&format!("{what}{rest}"))));
         }
     }
 
     /// Writes a debug line, when they are on, unless any connection has written the same within the last second.
     pub fn debug_seldom(&self, text: &str, now: Instant) {
         if self.logger.is_debug() && self.logger.may_repeat(text, QUIET, now) {
-            let Name { line, user } = self.name.lock().clone();
-            let user = user
-                .as_deref()
-                .map(|user| format!(" - {user}"))
-                .unwrap_or_default();
-            self.logger.debug(format_args!("{line} - {text}{user}"));
+            self.logger.debug(format_args!("{}", self.full(text)));
+        }
+    }
+
+    /// A rate-limited line: it speaks for many, so it says whose it is.
+    fn full(&self, text: &str) -> String {
+        let Name { line, user } = self.name.lock().clone();
+        match user {
+            Some(user) => format!("{line} - {text} - {user}"),
+            None => format!("{line} - {text}"),
         }
     }
 }

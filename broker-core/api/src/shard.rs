@@ -23,6 +23,9 @@ const FAIR_READ_BYTES: usize = 64 * 1024;
 /// Appended bytes after which a turn flushes early, so that a wide fan-out does not pile up in memory.
 const TURN_BYTES: usize = 4 * 1024 * 1024;
 
+/// Outputs that a publisher waits for at most: it waits for all of them together.
+const MOST_CONGESTED: usize = 256;
+
 /// Sizes of pooled chunks: most outputs of a turn need one small one, those with a backlog large ones.
 const SMALL_CHUNK_BYTES: usize = 4 * 1024;
 const LARGE_CHUNK_BYTES: usize = 64 * 1024;
@@ -38,6 +41,9 @@ pub trait Flush: Send + Sync + 'static {
 
     /// Whether so much is pending that its publishers should slow down (CORE-71).
     fn is_congested(&self) -> bool;
+
+    /// Counts that a publisher waits for it.
+    fn note_stall(&self);
 }
 
 /// Emptied chunks of one shard, for the next outputs. Owned by the turn, so taking one needs no lock.
@@ -77,6 +83,7 @@ impl ChunkPool {
 pub struct Turn {
     dirty: Vec<Arc<dyn Flush>>,
     congested: Vec<Arc<dyn Flush>>,
+    skips_congested: bool,
     pool: ChunkPool,
     appended: usize,
     read: usize,
@@ -89,14 +96,31 @@ impl Turn {
         self.dirty.push(output);
     }
 
-    /// Notes an output that its publishers should wait for.
+    /// Notes an output that its publishers should wait for, unless there are many already.
     pub fn note_congestion(&mut self, output: Arc<dyn Flush>) {
-        self.congested.push(output);
+        if self.congested.len() < MOST_CONGESTED {
+            self.congested.push(output);
+        }
     }
 
-    /// The outputs noted since the last call, for the publisher to wait for. Allocates nothing when there are none.
+    /// The outputs noted since the last call, each once, for the publisher to wait for. Allocates nothing when there are
+    /// none. A publisher that waits takes them before it lets others read.
     pub fn take_congested(&mut self) -> Vec<Arc<dyn Flush>> {
-        std::mem::take(&mut self.congested)
+        let mut congested = std::mem::take(&mut self.congested);
+        congested.sort_unstable_by_key(|output| Arc::as_ptr(output).addr());
+        congested.dedup_by(|a, b| Arc::ptr_eq(a, b));
+        congested
+    }
+
+    /// Whether receivers that are far behind get nothing more, because their publisher is not to wait for them
+    /// (CORE-71). Set by a publisher for the time of its batch.
+    pub fn set_skips_congested(&mut self, skips: bool) {
+        self.skips_congested = skips;
+    }
+
+    /// See [`Turn::set_skips_congested`]; what publishes on its own account has not asked for it.
+    pub fn skips_congested(&self) -> bool {
+        self.skips_congested
     }
 
     /// Chunks for appending.

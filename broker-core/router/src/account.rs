@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
 
 use arc_swap::ArcSwap;
 use dunlin_api::{AccountName, SessionLimits, Subject, fault};
@@ -24,6 +24,19 @@ pub(crate) struct AccountLimits {
     pub(crate) session: SessionLimits,
 }
 
+/// Numbers of one account, read at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountTotals {
+    /// Connections with a session in it.
+    pub connections: usize,
+    /// Subscriptions of all its sessions.
+    pub subscriptions: usize,
+    /// Messages and bytes of its sessions since start.
+    pub traffic: Traffic,
+    /// Times since start that one of its connections did not keep up with what it is sent (CORE-67, CORE-68).
+    pub slow_consumers: u64,
+}
+
 pub(crate) struct Account {
     pub(crate) name: AccountName,
     pub(crate) is_system: bool,
@@ -40,6 +53,7 @@ pub(crate) struct Account {
     connections: AtomicUsize,
     /// Traffic of sessions that have ended.
     past_traffic: TrafficCells,
+    slow_consumers: AtomicU64,
 }
 
 impl Account {
@@ -57,6 +71,7 @@ impl Account {
             members: Mutex::default(),
             connections: AtomicUsize::new(0),
             past_traffic: TrafficCells::default(),
+            slow_consumers: AtomicU64::new(0),
         }
     }
 
@@ -82,6 +97,11 @@ impl Account {
         joined.is_ok()
     }
 
+    /// A connection that joined has left.
+    pub(crate) fn leave(&self) {
+        self.connections.fetch_sub(1, Relaxed);
+    }
+
     pub(crate) fn add_member(&self, member: &Arc<Member>) {
         self.members.lock().insert(member.id, member.clone());
     }
@@ -89,7 +109,6 @@ impl Account {
     /// Withdraws a member with all its subscriptions as one batch (CORE-51), and returns them.
     pub(crate) fn remove_member(&self, member: &Arc<Member>) -> Vec<Arc<Subscription>> {
         self.members.lock().remove(&member.id);
-        self.connections.fetch_sub(1, Relaxed);
         let subscriptions = member.subscriptions.lock().take_all();
         for batch in subscriptions.chunks(REMOVALS_AT_ONCE) {
             for subscription in batch {
@@ -120,6 +139,21 @@ impl Account {
             total.add(member.traffic.read());
         }
         total.read()
+    }
+
+    /// One of its sessions did not keep up (CORE-67, CORE-68).
+    pub(crate) fn count_slow_consumer(&self) {
+        self.slow_consumers.fetch_add(1, Relaxed);
+    }
+
+    /// What it shows of itself at this moment. Visits its sessions.
+    pub(crate) fn totals(&self) -> AccountTotals {
+        AccountTotals {
+            connections: self.connections.load(Relaxed),
+            subscriptions: self.subscription_count(),
+            traffic: self.traffic(),
+            slow_consumers: self.slow_consumers.load(Relaxed),
+        }
     }
 
     pub(crate) fn subscription_count(&self) -> usize {

@@ -37,6 +37,8 @@ pub struct ConnectionRecord {
     pub traffic: Traffic,
     /// How many subscriptions it has, or had at the end.
     pub subscriptions: usize,
+    /// Times that a publisher has waited for it (CORE-71).
+    pub stalls: u64,
 }
 
 impl ConnectionRecord {
@@ -107,6 +109,7 @@ pub(crate) struct Connections {
 struct Troubles {
     slow: KindCells,
     stale: KindCells,
+    stalls: AtomicU64,
 }
 
 /// One admitted connection.
@@ -114,6 +117,7 @@ pub(crate) struct Entry {
     id: u64,
     start: SystemTime,
     state: Mutex<State>,
+    stalls: AtomicU64,
     troubles: Arc<Troubles>,
 }
 
@@ -188,6 +192,7 @@ impl Connections {
                 id,
                 start: self.env.wall(),
                 state: Mutex::default(),
+                stalls: AtomicU64::new(0),
                 troubles: self.troubles.clone(),
             }),
             is_counted,
@@ -253,6 +258,11 @@ impl Connections {
         self.troubles.stale.read()
     }
 
+    /// Times since start that a publisher has waited for a connection.
+    pub(crate) fn stalls(&self) -> u64 {
+        self.troubles.stalls.load(Relaxed)
+    }
+
     /// Connections that have closed since start.
     pub(crate) fn closed_total(&self) -> u64 {
         self.closed.lock().total
@@ -300,16 +310,24 @@ impl AdmissionPlace for Place {
 
 impl SlowWatch for Entry {
     fn note_slow(&self) -> bool {
-        let control = {
+        let (control, member) = {
             let state = self.state.lock();
             if state.account.is_none() {
                 return false;
             }
-            state.control.clone()
+            (state.control.clone(), state.member.clone())
         };
         let kind = control.map_or("", |control| control.status().kind);
         self.troubles.slow.count(kind);
+        if let Some(member) = member {
+            member.account.count_slow_consumer();
+        }
         true
+    }
+
+    fn note_stall(&self) {
+        self.stalls.fetch_add(1, Relaxed);
+        self.troubles.stalls.fetch_add(1, Relaxed);
     }
 }
 
@@ -372,6 +390,7 @@ impl Entry {
             account,
             traffic,
             subscriptions,
+            stalls: self.stalls.load(Relaxed),
         }
     }
 }
@@ -442,6 +461,7 @@ mod tests {
             account: AccountName::global(),
             traffic: Traffic::default(),
             subscriptions,
+            stalls: 0,
         };
         ClosedConnection {
             record,

@@ -22,6 +22,7 @@ mod router;
 mod session;
 mod sids;
 
+pub use account::AccountTotals;
 pub use connections::{ClientError, ClosedConnection, ConnectionRecord, KindCount, SubscriptionRecord};
 pub use member::Traffic;
 pub use router::{Router, Totals};

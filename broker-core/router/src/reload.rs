@@ -3,7 +3,7 @@
 //! Accounts that stay keep their interest, so no message is lost between them; sessions are decided about again and keep
 //! their subscriptions where the new decision allows them. Rules: CORE-134, AUTH-215, AUTH-1610.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -30,6 +30,9 @@ impl Router {
         for member in self.clients() {
             self.decide_again(&member, auth.as_ref()).await;
         }
+        for member in self.excess_of_accounts() {
+            member.control.close(CloseReason::MaxAccountConnectionsExceeded);
+        }
     }
 
     /// Closes as many connections as there are above `limit`, whichever (CORE-134). Returns their number.
@@ -40,6 +43,23 @@ impl Router {
             control.close(CloseReason::MaxConnectionsExceeded);
         }
         excess
+    }
+
+    /// The newest clients of each account that has more of them than it may have (AUTH-506).
+    fn excess_of_accounts(&self) -> Vec<Arc<Member>> {
+        let mut clients = self.clients();
+        clients.sort_unstable_by_key(|member| member.id);
+        let mut counts = HashMap::new();
+        clients.retain(|member| {
+            let count: &mut u64 = counts.entry(Arc::as_ptr(&member.account)).or_default();
+            *count += 1;
+            member
+                .account
+                .limits()
+                .connections
+                .is_some_and(|limit| *count > limit)
+        });
+        clients
     }
 
     /// Accounts that the configuration names no more take no sessions; those that they have will be closed.

@@ -12,7 +12,7 @@ use dunlin_config::{Config, GLOBAL_ACCOUNT};
 use dunlin_subject::{Mapping, Mappings};
 use parking_lot::{Mutex, RwLock};
 
-use crate::account::{Account, AccountLimits};
+use crate::account::{Account, AccountLimits, AccountTotals};
 use crate::cache::RouteCache;
 use crate::connections::{ClientError, ClosedConnection, ConnectionRecord, Connections, KindCount};
 use crate::deliver::Origin;
@@ -47,6 +47,8 @@ pub struct Totals {
     pub slow_consumers: KindCount,
     /// Connections since start that were closed because they answered no ping (CORE-78).
     pub stale_connections: KindCount,
+    /// Times since start that a publisher has waited for a connection that is far behind (CORE-71).
+    pub stalls: u64,
     /// Subscriptions of all accounts.
     pub subscriptions: usize,
     /// Messages and bytes of all sessions since start.
@@ -180,9 +182,15 @@ impl Router {
             closed_connections: self.connections.closed_total(),
             slow_consumers: self.connections.slow_consumers(),
             stale_connections: self.connections.stale(),
+            stalls: self.connections.stalls(),
             subscriptions,
             traffic: sum.read(),
         }
+    }
+
+    /// Numbers of one account; `None` when there is no such account. Visits its sessions.
+    pub fn account_totals(&self, name: &AccountName) -> Option<AccountTotals> {
+        self.account(name).map(|account| account.totals())
     }
 
     pub(crate) fn set_config(&self, config: Arc<Config>) {
@@ -288,11 +296,12 @@ impl BrokerCore for Router {
         let name = &request.login.account;
         let account = self.accounts.read().get(name).cloned();
         let account = account.ok_or_else(|| OpenError::UnknownAccount(name.clone()))?;
-        if !account.try_join() {
+        let flags = request.flags;
+        // The broker's own sessions are no connections, and no limit counts them.
+        let entry = self.connections.find(request.id);
+        if entry.is_some() && !account.try_join() {
             return Err(OpenError::AccountConnections);
         }
-        let flags = request.flags;
-        let entry = self.connections.find(request.id);
         let member = Arc::new(self.member(request, account.clone()));
         account.add_member(&member);
         if let Some(entry) = &entry {

@@ -224,6 +224,7 @@ impl Drop for RouterSession {
         let subscriptions = self.member.account.remove_member(&self.member);
         if let Some(entry) = &self.entry {
             entry.leave(&self.member, &subscriptions);
+            self.member.account.leave();
         }
         for subscription in &subscriptions {
             self.member.receiver.ended(&subscription.sid);

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use dunlin_api::config::Config;
 use dunlin_api::{
-    Broker, CloseReason, Endpoint, Env, Listener, Registry, ServerIdentity, Service, ServiceError, Setup,
-    StoreBackend,
+    AccountName, Broker, CloseReason, Endpoint, Env, Listener, Registry, ServerIdentity, Service,
+    ServiceError, Setup, StoreBackend,
 };
 use dunlin_net::{PipeStream, Serving, connect_addresses, host_and_port, host_port, serve, serve_in_process};
-use dunlin_router::{ClientError, ClosedConnection, ConnectionRecord, Router, Totals};
+use dunlin_router::{AccountTotals, ClientError, ClosedConnection, ConnectionRecord, Router, Totals};
 
 use crate::assembly::{Assembly, AssemblyError, CLIENT_LISTENER, Named};
 
@@ -233,6 +233,11 @@ impl Server {
     /// Numbers of the whole broker.
     pub fn totals(&self) -> Totals {
         self.router.totals()
+    }
+
+    /// Numbers of one account; `None` when there is no such account.
+    pub fn account_totals(&self, name: &AccountName) -> Option<AccountTotals> {
+        self.router.account_totals(name)
     }
 
     /// Closes one client with reason `Kicked` (CORE-86).

@@ -9,10 +9,13 @@ use dunlin_wire::{Arg, Info, Quoted, Shown};
 use smallvec::SmallVec;
 
 use crate::receiver::Into;
-use crate::session::Client;
+use crate::session::{Client, shown};
 
 /// How often an account's full subscriptions are reported (CORE-41).
 const SUBSCRIPTION_REPORTS: Duration = Duration::from_secs(2);
+
+/// From when on the log tells how long a batch has taken (CORE-73).
+const LONG_BATCH: Duration = Duration::from_secs(2);
 
 /// Messages of a run. A longer one is cut, which costs a lookup more.
 const RUN: usize = 128;
@@ -67,23 +70,38 @@ impl Client {
     /// Does what the whole frames at the front of `input` say.
     pub(crate) fn feed(&mut self, input: &mut &[u8], turn: &mut Turn) -> Step {
         self.take_news();
-        if self.tracer.is_on() {
+        let began = self.env.now();
+        self.published = 0;
+        self.was_heard = false;
+        turn.set_skips_congested(self.config.no_fast_producer_stall);
+        let step = if self.tracer.is_on() {
             self.work::<true>(input, turn)
         } else {
             self.work::<false>(input, turn)
+        };
+        turn.set_skips_congested(false);
+        let now = self.env.now();
+        if self.was_heard {
+            self.pinger.heard(now);
+            self.control.note_activity(now);
         }
+        let took = now - began;
+        if took >= LONG_BATCH {
+            self.log()
+                .warn(format_args!("Readloop processing time: {}", shown(took)));
+        }
+        step
     }
 
     /// The same; compiled twice, so that a trace costs nothing where there is none.
     fn work<const TRACED: bool>(&mut self, input: &mut &[u8], turn: &mut Turn) -> Step {
         let mut run = Run::default();
-        let mut was_heard = false;
         let step = loop {
             if !TRACED && let Some(publish) = self.repeat(&run, input) {
                 if !run.takes(&publish) {
                     self.publish(&mut run, turn);
                 }
-                was_heard = true;
+                self.was_heard = true;
                 run.push(&publish);
                 continue;
             }
@@ -104,7 +122,7 @@ impl Client {
                 self.publish(&mut run, turn);
                 self.tracer.incoming(&frame, front);
             }
-            was_heard |= !matches!(frame, Frame::Pong);
+            self.was_heard |= !matches!(frame, Frame::Pong);
             if let Frame::Publish(publish) = &frame {
                 if !run.takes(publish) {
                     self.publish(&mut run, turn);
@@ -124,11 +142,6 @@ impl Client {
             }
         };
         self.publish(&mut run, turn);
-        if was_heard {
-            let now = self.env.now();
-            self.pinger.heard(now);
-            self.control.note_activity(now);
-        }
         step
     }
 
@@ -143,6 +156,7 @@ impl Client {
     /// Publishes the run and answers what was refused in it.
     fn publish(&mut self, run: &mut Run<'_>, turn: &mut Turn) {
         let Some(subject) = run.subject() else { return };
+        self.published = self.published.saturating_add(run.messages.len() as u32);
         let Ok(routed) = Subject::from_wire(subject.as_bytes()) else {
             return run.messages.clear();
         };

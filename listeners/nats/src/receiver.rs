@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 
-use dunlin_api::{Deliver, Delivery, Logger, Message, Sid, Subject, Turn};
+use dunlin_api::{Deliver, Delivery, Flush as _, Logger, Message, Sid, Subject, Turn};
 use dunlin_net::output::{Appender, Output};
 use dunlin_wire::client::write::{self, MessageHead};
 use dunlin_wire::{Arg, Content, Sink};
@@ -41,6 +41,9 @@ impl Deliver for Receiver {
         let Some(output) = self.output.upgrade() else {
             return 0;
         };
+        if turn.skips_congested() && output.is_congested() {
+            return 0;
+        }
         let subject = Arg::new(delivery.subject.as_bytes());
         let (Some(subject), Some(sid)) = (subject, Arg::new(delivery.sid.as_bytes())) else {
             return 0;

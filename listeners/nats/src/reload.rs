@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dunlin_api::{CloseReason, QueueName, Sid, Subject};
+use dunlin_api::{CloseReason, Denied, QueueName, Sid, Subject};
 use dunlin_wire::Quoted;
 use dunlin_wire::client::write;
 
@@ -65,16 +65,27 @@ impl Control {
             CloseReason::AuthenticationViolation
             | CloseReason::ProxyNotTrusted
             | CloseReason::ProxyRequired => {
-                match self.user() {
-                    Some(user) => self
-                        .tracer
-                        .log()
-                        .error(format_args!("authentication error - {user}")),
-                    None => self.tracer.log().error(format_args!("authentication error")),
-                }
+                self.report_authentication_error();
                 self.tell("Authorization Violation");
             }
+            CloseReason::MaxAccountConnectionsExceeded => {
+                let text = Denied::AccountConnections.to_string();
+                self.tracer.log().error_seldom(&text, self.tracer.env().now());
+                self.report_authentication_error();
+                self.tell(&text);
+            }
             _ => {}
+        }
+    }
+
+    /// CORE-23
+    fn report_authentication_error(&self) {
+        match self.user() {
+            Some(user) => self
+                .tracer
+                .log()
+                .error(format_args!("authentication error - {user}")),
+            None => self.tracer.log().error(format_args!("authentication error")),
         }
     }
 

@@ -27,9 +27,11 @@ use crate::secure::Tls;
 use crate::settings;
 use crate::trace::Tracer;
 
-/// Pauses of a publisher whose receivers are far behind, and how many of them a batch may cost (CORE-71).
+/// Pauses of a publisher whose receivers are far behind, how many of them a batch may cost, and from how many on the log
+/// tells of them (CORE-71).
 const STALL: Duration = Duration::from_millis(2);
-const STALLS: usize = 5;
+const STALLS: u32 = 5;
+const TOLD_STALLS: u32 = 3;
 
 /// Rest of an unfinished frame that is copied back in front of the next read; a longer one grows where it is.
 const COPIED_CARRY: usize = 32 * 1024;
@@ -84,6 +86,10 @@ pub(crate) struct Client {
     pub(crate) alarm: Alarm,
     /// The beginning of a frame whose end has not come yet.
     pub(crate) carry: Vec<u8>,
+    /// Messages of the batch: each may cost a pause.
+    pub(crate) published: u32,
+    /// Whether the batch had more than an answer to a ping.
+    pub(crate) was_heard: bool,
 }
 
 /// What the connection's one timer is for.
@@ -204,6 +210,8 @@ impl Client {
             pinger,
             alarm,
             carry: Vec::new(),
+            published: 0,
+            was_heard: false,
             config,
             env,
         });
@@ -322,6 +330,7 @@ impl Client {
     }
 
     async fn work_off(&mut self, mut step: Step) -> Result<(), CloseReason> {
+        let mut congested = self.take_congested();
         while let Step::LogIn { after_connect } = step {
             // What the batch has appended so far must not wait for a provider's answer.
             self.shard.finish_turn().await;
@@ -332,10 +341,10 @@ impl Client {
                 self.check_subscription_limit();
             }
             step = self.resume();
+            congested.append(&mut self.take_congested());
         }
         self.shard.finish_turn().await;
-        let congested = self.shard.batch(|scratch| scratch.turn.take_congested());
-        if !congested.is_empty() {
+        if !congested.is_empty() && !self.config.no_fast_producer_stall {
             Box::pin(self.wait_for(congested)).await;
         }
         match step {
@@ -418,14 +427,30 @@ impl Client {
         };
     }
 
+    /// The receivers of the batch that are far behind. Taken before the shard's other sessions have their batch.
+    fn take_congested(&self) -> Vec<Arc<dyn Flush>> {
+        self.shard.batch(|scratch| scratch.turn.take_congested())
+    }
+
     /// Slows this publisher while its receivers are far behind; its own output and the shard go on (CORE-71).
     async fn wait_for(&mut self, mut congested: Vec<Arc<dyn Flush>>) {
-        for _ in 0..STALLS {
-            congested.retain(|output| output.is_congested());
-            if congested.is_empty() {
-                return;
-            }
+        let mut stalls = 0;
+        congested.retain(|output| output.is_congested());
+        while !congested.is_empty() && stalls < self.published.min(STALLS) {
+            congested.iter().for_each(|output| output.note_stall());
             self.env.sleep(STALL).await;
+            stalls += 1;
+            congested.retain(|output| output.is_congested());
+            if !congested.is_empty() {
+                let pause = shown(STALL);
+                self.log()
+                    .debug(format_args!("Timed out of fast producer stall ({pause})"));
+            }
+        }
+        if stalls >= TOLD_STALLS {
+            let what = "Producer was stalled for a total of ";
+            self.log()
+                .warn_seldom(what, &shown(STALL * stalls), self.env.now());
         }
     }
 
@@ -443,7 +468,7 @@ impl Client {
         match self.pinger.tick(now) {
             Tick::Skip(silent) => {
                 let seconds = (silent + Duration::from_millis(500)).as_secs();
-                let ago = print_duration(i64::try_from(seconds).unwrap_or(0).saturating_mul(1_000_000_000));
+                let ago = shown(Duration::from_secs(seconds));
                 self.log().debug(format_args!(
                     "Delaying PING due to remote client data or ping {ago} ago"
                 ));
@@ -493,4 +518,9 @@ impl Client {
         write::err(&mut line, text.as_bytes());
         self.output.send(&line);
     }
+}
+
+/// A duration as the log shows it, at most 292 years.
+pub(crate) fn shown(duration: Duration) -> String {
+    print_duration(i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX))
 }

@@ -185,7 +185,7 @@ pub struct Config {
     /// How long a lame duck waits before it closes the first connection.
     #[config(default = "10s", with = readers::grace, kind = "duration", spec = "CORE section 15")]
     pub lame_duck_grace_period: Duration,
-    /// Do not slow a publisher down when its receivers fall behind.
+    /// Do not slow a publisher down when its receivers fall behind: they miss its messages instead.
     #[config(reload, spec = "CORE section 15")]
     pub no_fast_producer_stall: bool,
     /// Take the client's address from a PROXY header, version 1 or 2, where a connection begins with one. For

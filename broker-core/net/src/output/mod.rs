@@ -107,7 +107,7 @@ impl Output {
         turn.appended(pending.saturating_sub(before));
         if is_over {
             self.end_slow_consumer();
-        } else if pending > self.congestion() && before <= self.congestion() {
+        } else if before > self.congestion() {
             turn.note_congestion(self.clone());
         }
         Some(result)
@@ -306,6 +306,12 @@ impl Flush for Output {
 
     fn is_congested(&self) -> bool {
         self.pending() > self.congestion() && self.close_reason().is_none()
+    }
+
+    fn note_stall(&self) {
+        if let Some(watch) = &self.watch {
+            watch.note_stall();
+        }
     }
 }
 
