@@ -17,6 +17,7 @@ mod json;
 mod mutate;
 mod protocol;
 mod proxy;
+mod small_files;
 mod subject;
 mod transform;
 
@@ -27,6 +28,7 @@ pub use json::{connect, info};
 pub use mutate::Mutator;
 pub use protocol::{headers, protocol};
 pub use proxy::proxy;
+pub use small_files::small_files;
 pub use subject::subjects;
 pub use transform::transforms;
 
@@ -68,6 +70,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "proxy",
         run: proxy,
+    },
+    Target {
+        name: "small_files",
+        run: small_files,
     },
     Target {
         name: "subjects",

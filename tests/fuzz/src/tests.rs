@@ -55,6 +55,7 @@ targets! {
     nats_conf
     protocol
     proxy
+    small_files
     subjects
     toml
     transforms
