@@ -44,8 +44,9 @@ pub use service::{Service, ServiceError};
 pub use shard::{ChunkPool, Flush, Residence, Scratch, Shard, Turn};
 pub use store::{
     Answer, Capabilities, Compression, ConsumerChange, ConsumerState, ConsumerStore, Counting, Damage, Due,
-    Load, NewMessage, PendingAck, Purge, PurgeExtent, Purged, ReadJob, Removal, SequencePair, SnapshotChunk,
-    SnapshotCursor, SourcePosition, SourcePositions, Staged, StorageType, StoreBackend, StoreError,
-    StoreObserver, StoredMessage, StreamId, StreamOptions, StreamShape, StreamState, StreamStore,
-    SubjectState, Ticket, TimerKind, UsageChange, Warm, Warmed, is_store_name, matches_any,
+    Lease, Load, NewMessage, OpenNames, PendingAck, Purge, PurgeExtent, Purged, ReadJob, Removal,
+    SequencePair, SnapshotChunk, SnapshotCursor, SourcePosition, SourcePositions, Staged, StorageType,
+    StoreBackend, StoreError, StoreObserver, StoredMessage, StreamId, StreamOptions, StreamShape,
+    StreamState, StreamStore, SubjectState, Ticket, TimerKind, UsageChange, Warm, Warmed, is_store_name,
+    matches_any,
 };

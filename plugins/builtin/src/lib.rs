@@ -16,6 +16,8 @@ fn plugins() -> Vec<Plugin> {
         dunlin_nats::plugin(),
         #[cfg(feature = "auth-static")]
         dunlin_static_auth::plugin(),
+        #[cfg(feature = "store-memory")]
+        dunlin_memory_store::plugin(),
         #[cfg(feature = "example-auth")]
         dunlin_example_auth::plugin(),
         #[cfg(feature = "example-listener")]

@@ -1,8 +1,6 @@
 //! One consumer's state, kept while it is open.
 
-use dunlin_api::{ConsumerChange, ConsumerState, ConsumerStore, StoreError, Ticket};
-
-use crate::lease::Lease;
+use dunlin_api::{ConsumerChange, ConsumerState, ConsumerStore, Lease, StoreError, Ticket};
 
 /// The store of a consumer.
 pub(crate) struct MemoryConsumer {

@@ -9,18 +9,16 @@
 //! where its last change is. It never touches a disk, a clock or a thread.
 
 mod consumer;
-mod lease;
 mod stream;
 
 use std::sync::Arc;
 
 use dunlin_api::{
-    Capabilities, Component, Plugin, PluginError, Setup, StoreBackend, StoreError, StreamId, StreamOptions,
-    StreamStore,
+    Capabilities, Component, OpenNames, Plugin, PluginError, Setup, StoreBackend, StoreError, StreamId,
+    StreamOptions, StreamStore,
 };
 use dunlin_config::{ByteSize, ConfigSection};
 
-use lease::OpenNames;
 use stream::{Budget, MemoryStream};
 
 /// The plugin, for the list in `plugins/builtin`.

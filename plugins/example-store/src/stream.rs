@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use dunlin_api::{
-    Answer, ConsumerStore, Due, Filter, Load, NewMessage, Purged, Removal, Staged, StorageType, StoreError,
-    StoredMessage, StreamId, StreamOptions, StreamState, StreamStore, Subject, SubjectBuf, Ticket, TimerKind,
-    UsageChange, is_store_name, matches_any,
+    Answer, ConsumerStore, Due, Filter, Lease, Load, NewMessage, OpenNames, Purged, Removal, Staged,
+    StorageType, StoreError, StoredMessage, StreamId, StreamOptions, StreamState, StreamStore, Subject,
+    SubjectBuf, Ticket, TimerKind, UsageChange, is_store_name, matches_any,
 };
 
 use crate::consumer::MemoryConsumer;
-use crate::lease::{Lease, OpenNames};
 
 /// What all streams of a backend may hold together.
 pub(crate) struct Budget {

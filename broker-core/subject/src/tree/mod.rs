@@ -14,7 +14,7 @@ use std::ops::{Bound, ControlFlow};
 use keys::{Keys, common};
 use search::{Next, literal_prefix, next_after};
 
-use crate::filter::{Filter, FilterBuf};
+use crate::filter::Filter;
 use crate::pattern::matches;
 use crate::subject::Subject;
 
@@ -258,13 +258,13 @@ impl<V> SubjectTree<V> {
     /// filter, then those that only the second matches, and so on.
     pub fn visit_matching_any<B>(
         &self,
-        filters: &[FilterBuf],
+        filters: &[Filter<'_>],
         mut visit: impl FnMut(Subject<'_>, &V) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         for (index, filter) in filters.iter().enumerate() {
             let earlier = filters.get(..index).unwrap_or_default();
-            self.visit_matching(filter.as_filter(), |subject, value| {
-                if earlier.iter().any(|filter| matches(filter.as_filter(), subject)) {
+            self.visit_matching(*filter, |subject, value| {
+                if earlier.iter().any(|filter| matches(*filter, subject)) {
                     return ControlFlow::Continue(());
                 }
                 visit(subject, value)

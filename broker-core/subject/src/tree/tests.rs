@@ -353,7 +353,7 @@ fn subject_that_several_filters_match_is_visited_once() {
     let any = |filters: &[&str]| {
         let filters: Vec<_> = filters
             .iter()
-            .map(|text| FilterBuf::new(text.as_bytes()).unwrap())
+            .map(|text| Filter::new(text.as_bytes()).unwrap())
             .collect();
         let mut found = Vec::new();
         let ended = tree.visit_matching_any::<()>(&filters, |subject, _| {

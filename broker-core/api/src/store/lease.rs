@@ -1,18 +1,19 @@
-//! Who is open: each name at most once, until its lease is dropped.
+//! Which streams or consumers of a store are open.
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use dunlin_api::StoreError;
 use parking_lot::Mutex;
 
-/// The names that are open. Clones share them.
+use super::StoreError;
+
+/// The names that are open, each at most once, until its [`Lease`] is dropped. Clones share them.
 #[derive(Clone)]
-pub(crate) struct OpenNames<K: Ord>(Arc<Mutex<BTreeSet<K>>>);
+pub struct OpenNames<K: Ord>(Arc<Mutex<BTreeSet<K>>>);
 
 /// Holds a name open.
-pub(crate) struct Lease<K: Ord> {
+pub struct Lease<K: Ord> {
     names: OpenNames<K>,
     name: K,
 }
@@ -28,7 +29,7 @@ impl<K: Ord + Clone + Display> OpenNames<K> {
     ///
     /// # Errors
     /// [`StoreError::InUse`].
-    pub(crate) fn take(&self, name: K) -> Result<Lease<K>, StoreError> {
+    pub fn take(&self, name: K) -> Result<Lease<K>, StoreError> {
         if !self.0.lock().insert(name.clone()) {
             return Err(StoreError::InUse(name.to_string()));
         }
@@ -42,7 +43,7 @@ impl<K: Ord + Clone + Display> OpenNames<K> {
     ///
     /// # Errors
     /// [`StoreError::InUse`].
-    pub(crate) fn require_closed(&self, name: &K) -> Result<(), StoreError> {
+    pub fn require_closed(&self, name: &K) -> Result<(), StoreError> {
         if self.0.lock().contains(name) {
             return Err(StoreError::InUse(name.to_string()));
         }
@@ -50,7 +51,7 @@ impl<K: Ord + Clone + Display> OpenNames<K> {
     }
 
     /// All names, sorted.
-    pub(crate) fn names(&self) -> Vec<K> {
+    pub fn names(&self) -> Vec<K> {
         self.0.lock().iter().cloned().collect()
     }
 }
