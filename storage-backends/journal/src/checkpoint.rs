@@ -10,6 +10,8 @@ use tokio::sync::mpsc;
 use crate::Shared;
 use crate::dirty::{Key, SyncJob};
 use crate::error::JournalError;
+use crate::frame::FrameBuilder;
+use crate::recover;
 use crate::writer::Writer;
 
 /// Syncs that run at a time: file systems join them into one commit.
@@ -137,6 +139,50 @@ impl Writer {
             }
         }
         self.segments.free(self.settled());
+        if !self.failed.is_empty() && self.settled() < last {
+            // Nobody else's frames stay behind theirs.
+            if let Err(error) = self.carry() {
+                self.env.log().warn(format_args!(
+                    "journal: what failed streams need was not copied: {error}"
+                ));
+            }
+            self.segments.free(self.settled());
+        }
+    }
+
+    /// Writes what failed streams need at the end once more, so that old segments need not be kept for it.
+    fn carry(&mut self) -> Result<(), JournalError> {
+        let directory = &self.options.directory;
+        let failed = |error| JournalError::Io {
+            path: directory.clone(),
+            error: Arc::new(error),
+        };
+        let settled = self.settled();
+        let mut scan =
+            recover::scan(self.env.disk(), directory).map_err(|error| failed(io::Error::other(error)))?;
+        scan.settled = scan.settled.max(settled);
+        let mut items = Vec::new();
+        scan.copy(self.env.disk(), &self.failed, &mut |item| {
+            items.push(item.to_vec())
+        })
+        .map_err(failed)?;
+        let first = self.segments.number() + 1;
+        let most = usize::try_from(self.segments.largest_frame() / 2).unwrap_or(usize::MAX);
+        let mut items = items.into_iter().peekable();
+        while items.peek().is_some() {
+            let mut builder = FrameBuilder::default();
+            builder.clear();
+            let mut bytes = 0;
+            while let Some(item) = items.next_if(|item| bytes == 0 || bytes + item.len() <= most) {
+                bytes += item.len();
+                builder.push_raw(&item);
+            }
+            self.segments
+                .append(&mut builder, settled, usize::MAX)
+                .map_err(|error| self.segments.told(error))?;
+        }
+        self.dirty.carried(first);
+        Ok(())
     }
 
     /// The target that is to be synced next, if one is due.

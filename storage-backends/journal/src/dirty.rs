@@ -314,6 +314,17 @@ impl Dirty {
             .is_some_and(|entry| matches!(entry.state, State::Syncing(..)))
     }
 
+    /// The frames of failed targets have been written again, from `first` on.
+    pub(crate) fn carried(&mut self, first: u64) {
+        for (key, entry) in &mut self.entries {
+            if entry.state == State::Failed && entry.first < first {
+                self.by_frame.remove(&(entry.first, *key));
+                self.by_frame.insert((first, *key));
+                entry.first = first;
+            }
+        }
+    }
+
     /// Every target.
     pub(crate) fn keys(&self) -> Vec<Key> {
         self.entries.keys().copied().collect()

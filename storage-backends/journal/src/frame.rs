@@ -197,6 +197,12 @@ impl FrameBuilder {
         }
     }
 
+    /// Adds an item as it stood in another frame.
+    pub(crate) fn push_raw(&mut self, item: &[u8]) {
+        self.items += 1;
+        self.bytes.extend_from_slice(item);
+    }
+
     /// The frame, padded to whole blocks.
     pub(crate) fn finish(&mut self, generation: u64, number: u64, settled: u64) -> &[u8] {
         let length = (self.bytes.len() - FRAME_HEADER) as u64;
@@ -225,7 +231,14 @@ pub(crate) enum Recorded<'a> {
     Forget(Scope),
 }
 
-/// The items of a frame, with their streams. `None` in the place of one that makes no sense, which ends it.
+/// An item with its stream, and as the bytes that it is.
+pub(crate) struct Parsed<'a> {
+    pub(crate) stream: &'a [u8],
+    pub(crate) recorded: Recorded<'a>,
+    pub(crate) raw: &'a [u8],
+}
+
+/// The items of a frame. `None` in the place of one that makes no sense, which ends it.
 pub(crate) struct Items<'a> {
     reader: Reader<'a>,
     left: u32,
@@ -242,15 +255,21 @@ impl<'a> Items<'a> {
 }
 
 impl<'a> Iterator for Items<'a> {
-    type Item = Option<(&'a [u8], Recorded<'a>)>;
+    type Item = Option<Parsed<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
+        let before = self.reader.0;
         let item = take_item(&mut self.reader);
         if item.is_none() {
             self.left = 0;
         }
-        Some(item)
+        let used = before.len() - self.reader.0.len();
+        Some(item.map(|(stream, recorded)| Parsed {
+            stream,
+            recorded,
+            raw: before.get(..used).unwrap_or_default(),
+        }))
     }
 }
 
@@ -458,9 +477,9 @@ mod tests {
         assert_eq!((header.generation, header.number, header.settled), (3, 17, 12));
         let read: Vec<_> = Items::of(&header, frame).map(Option::unwrap).collect();
         assert_eq!(read.len(), 9);
-        for ((stream, recorded), item) in read.iter().zip(items()) {
-            assert_eq!(*stream, item.incarnation().as_bytes());
-            match (recorded, item) {
+        for (parsed, item) in read.iter().zip(items()) {
+            assert_eq!(parsed.stream, item.incarnation().as_bytes());
+            match (&parsed.recorded, item) {
                 (
                     Recorded::Data(Found::Block {
                         block,

@@ -8,7 +8,7 @@ use dunlin_api::{Disk, DiskFile, OpenMode};
 
 use crate::Recovery;
 use crate::error::OpenError;
-use crate::frame::{BLOCK, FRAME_HEADER, FrameHeader, Items, Recorded, SegmentStart, VERSION};
+use crate::frame::{BLOCK, FRAME_HEADER, FrameHeader, Items, Parsed, Recorded, SegmentStart, VERSION};
 use crate::item::{Incarnation, Scope};
 use crate::replay::{Found, Replay, Verdict, read_full};
 use crate::segment::slot_of;
@@ -161,6 +161,41 @@ impl Scan {
     }
 }
 
+impl Scan {
+    /// Shows `visit` each item of some streams that counts, as it stands in its frame.
+    pub(crate) fn copy(
+        &self,
+        disk: &dyn Disk,
+        streams: &HashSet<Incarnation>,
+        visit: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<()> {
+        let forgotten = Forgotten::of(&self.segments, self.settled);
+        let mut bytes = Vec::new();
+        for segment in &self.segments {
+            let file = disk.open(&segment.path, OpenMode::Read)?;
+            for frame in &segment.frames {
+                let number = frame.header.number;
+                if number <= self.settled {
+                    continue;
+                }
+                if !frame.read(file.as_ref(), &mut bytes)? {
+                    return Err(io::ErrorKind::InvalidData.into());
+                }
+                for item in Items::of(&frame.header, &bytes).flatten() {
+                    let stream = Incarnation::new(item.stream);
+                    if let Recorded::Data(found) = &item.recorded
+                        && streams.contains(&stream)
+                        && !forgotten.covers(&stream, found, number)
+                    {
+                        visit(item.raw);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Scanned {
     /// Reads every frame of this use of the segment, also behind damage.
     fn read(&mut self, file: &dyn DiskFile) -> io::Result<()> {
@@ -177,7 +212,12 @@ impl Scanned {
                 continue;
             };
             for item in Items::of(&header, frame) {
-                if let Some((stream, Recorded::Forget(scope))) = item {
+                if let Some(Parsed {
+                    stream,
+                    recorded: Recorded::Forget(scope),
+                    ..
+                }) = item
+                {
                     self.forgets
                         .push((Incarnation::new(stream), scope, header.number));
                 }
@@ -336,13 +376,13 @@ impl Run<'_> {
     /// Replays one frame; false when its bytes make no sense.
     fn frame(&mut self, segment: usize, frame: &Frame, bytes: &[u8]) -> io::Result<bool> {
         for item in Items::of(&frame.header, bytes) {
-            let Some((stream, recorded)) = item else {
+            let Some(item) = item else {
                 return Ok(false);
             };
-            let Recorded::Data(found) = recorded else {
+            let Recorded::Data(found) = item.recorded else {
                 continue;
             };
-            let stream = Incarnation::new(stream);
+            let stream = Incarnation::new(item.stream);
             if self.only.is_some_and(|only| *only != stream)
                 || self.forgotten.covers(&stream, &found, frame.header.number)
             {
