@@ -8,6 +8,7 @@
 //!
 //! Rules: STORE-1 to STORE-132.
 
+pub mod compress;
 pub mod consumer;
 pub mod crypt;
 mod cursor;
