@@ -17,6 +17,7 @@ pub mod layout;
 pub mod legacy;
 pub mod raft;
 pub mod record;
+pub mod scan;
 pub mod schedule;
 pub mod small;
 pub mod sources;
