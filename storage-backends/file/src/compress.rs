@@ -59,6 +59,12 @@ pub struct ChunkFault {
     pub block: Range<usize>,
 }
 
+/// Whether a file that begins so, deciphered, may be a compressed block. [`unpack`] knows, with all of it.
+pub fn may_be_compressed(front: &[u8]) -> bool {
+    let header = front.get(..front.len().min(LONGEST_HEADER)).unwrap_or_default();
+    header.starts_with(MAGIC) || identifier(header).is_some()
+}
+
 /// Whether a block's file, deciphered, is a compressed block. A damaged header is seen through; a plain block whose first record's
 /// length reads as the header's magic is not taken for one if that record is there (P6).
 pub fn is_compressed(file: &[u8]) -> bool {
@@ -157,10 +163,7 @@ fn stream_start(file: &[u8]) -> Option<Start> {
         let length = usize::try_from(cursor.uvarint()?).ok()?;
         Some((length, header.len() - cursor.rest().len()))
     });
-    let identifier = header
-        .windows(IDENTIFIERS[0].len())
-        .position(|bytes| IDENTIFIERS.iter().any(|identifier| *identifier == bytes));
-    match (announced, identifier) {
+    match (announced, identifier(header)) {
         (Some((length, at)), Some(found)) if at == found => Some(Start {
             stream: at + IDENTIFIERS[0].len(),
             announced: Some(length),
@@ -184,6 +187,13 @@ fn stream_start(file: &[u8]) -> Option<Start> {
         }
         (None, None) => None,
     }
+}
+
+/// Where the stream's identifier is.
+fn identifier(header: &[u8]) -> Option<usize> {
+    header
+        .windows(IDENTIFIERS[0].len())
+        .position(|bytes| IDENTIFIERS.iter().any(|identifier| *identifier == bytes))
 }
 
 /// A chunk that holds data.

@@ -8,6 +8,7 @@
 //!
 //! Rules: STORE-1 to STORE-132.
 
+pub mod block;
 pub mod compress;
 pub mod consumer;
 pub mod crypt;
@@ -16,7 +17,9 @@ pub mod index;
 pub mod layout;
 pub mod legacy;
 pub mod raft;
+mod rebuild;
 pub mod record;
+pub mod recovery;
 pub mod scan;
 pub mod schedule;
 pub mod small;

@@ -64,6 +64,7 @@ pub struct Scan<'a> {
     block: &'a [u8],
     key: &'a RecordKey,
     at: usize,
+    last_end: Option<usize>,
     /// Whether the block ends with `block`.
     is_whole: bool,
     /// A record that was made whole, to be shown behind its damage.
@@ -87,6 +88,7 @@ impl<'a> Scan<'a> {
             block,
             key,
             at: 0,
+            last_end: None,
             is_whole: true,
             healed: None,
             budget: block.len().saturating_mul(SEARCH_FACTOR),
@@ -100,6 +102,11 @@ impl<'a> Scan<'a> {
             is_whole: false,
             ..Self::new(block, key)
         }
+    }
+
+    /// Where the last record ends that was shown.
+    pub fn last_end(&self) -> Option<usize> {
+        self.last_end
     }
 
     /// How far it has come.
@@ -233,6 +240,7 @@ impl<'a> Iterator for Scan<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         if let Some((at, record)) = self.healed.take() {
+            self.last_end = Some(self.at);
             return Some(Found::Record { at, record });
         }
         if self.at >= self.block.len() {
@@ -242,6 +250,7 @@ impl<'a> Iterator for Scan<'a> {
             Ok(record) => {
                 let at = self.at;
                 self.at += record.length();
+                self.last_end = Some(self.at);
                 Some(Found::Record { at, record })
             }
             Err(_) if !self.is_whole => None,

@@ -66,6 +66,30 @@ impl SequenceSet {
         is_new
     }
 
+    /// Adds all numbers from `first` to `last`. Costs a step for each of the blocks that they touch.
+    pub fn insert_range(&mut self, first: u64, last: u64) {
+        if first > last {
+            return;
+        }
+        if first < self.shift {
+            self.align();
+        }
+        let mut at = first;
+        loop {
+            let base = self.base(at);
+            let end = last.min(base.saturating_add(BLOCK - 1));
+            let block = self
+                .blocks
+                .entry(base)
+                .or_insert_with(|| Box::new(Bits([0; WORDS])));
+            self.len += block.insert_range(at - base, end - base);
+            match end.checked_add(1) {
+                Some(next) if end < last => at = next,
+                _ => return,
+            }
+        }
+    }
+
     /// Takes a number out; false if it is not there.
     pub fn remove(&mut self, sequence: u64) -> bool {
         let base = self.base(sequence);
@@ -239,6 +263,21 @@ impl Bits {
         let is_new = *word & bit == 0;
         *word |= bit;
         is_new
+    }
+
+    /// Adds all places from `first` to `last`, and says how many are new.
+    fn insert_range(&mut self, first: u64, last: u64) -> u64 {
+        let mut new = 0;
+        for (start, word) in (0_u64..).step_by(64).zip(&mut self.0) {
+            let from = first.saturating_sub(start);
+            let Some(to) = last.checked_sub(start) else { break };
+            if from < 64 {
+                let mask = (u64::MAX << from) & (u64::MAX >> (63 - to.min(63)));
+                new += u64::from((mask & !*word).count_ones());
+                *word |= mask;
+            }
+        }
+        new
     }
 
     fn remove(&mut self, at: u64) -> bool {

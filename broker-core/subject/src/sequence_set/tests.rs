@@ -356,4 +356,29 @@ proptest! {
             prop_assert_eq!(set.iter().count() as u64, set.len());
         }
     }
+
+    #[test]
+    fn a_range_is_what_its_members_are(
+        min in proptest::option::of(0_u64..5000),
+        ranges in proptest::collection::vec((0_u64..9000, 0_u64..5000), 0..8),
+    ) {
+        let (mut whole, mut single) = (SequenceSet::new(), SequenceSet::new());
+        if let Some(min) = min {
+            whole.set_initial_min(min).unwrap();
+        }
+        for (first, length) in ranges {
+            whole.insert_range(first, first + length);
+            single.extend(first..=first + length);
+        }
+        prop_assert_eq!(whole.len(), single.len());
+        prop_assert_eq!(whole, single);
+    }
+}
+
+#[test]
+fn a_range_may_reach_the_last_number_and_be_empty() {
+    let mut set = SequenceSet::new();
+    set.insert_range(u64::MAX - 1, u64::MAX);
+    set.insert_range(7, 6);
+    assert_eq!(members(&set), [u64::MAX - 1, u64::MAX]);
 }

@@ -13,7 +13,7 @@ fn message(sequence: u64, payload: &[u8]) -> Vec<u8> {
         sequence,
         time: 1_700_000_000_000_000_000 + sequence as i64,
         subject: b"a.b",
-        headers: if sequence % 3 == 0 {
+        headers: if sequence.is_multiple_of(3) {
             b"NATS/1.0\r\nA: b\r\n\r\n"
         } else {
             b""
