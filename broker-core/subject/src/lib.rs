@@ -4,7 +4,7 @@
 //! [`InterestIndex`] answers which subscriptions a subject reaches; [`Generations`] tells the holder of an
 //! older answer whether it still stands. A [`Transform`] makes one subject of another, [`Mappings`] do so for
 //! an account. A [`SubjectTree`] keeps a value for each of many subjects, a [`SequenceSet`] many sequence
-//! numbers in few bytes, [`SequenceTimers`] when each of them is due.
+//! numbers in few bytes, a [`SequenceList`] those of one subject, [`SequenceTimers`] when each is due.
 //!
 //! Holds no lock, clock, socket or source of randomness: seeds and draws come from the caller. Bytes from
 //! strangers never panic here, and no walk over them is recursive. Rules: CORE-38, CORE-48, CORE-54, CORE-93
@@ -15,9 +15,11 @@ mod filter;
 mod generations;
 mod hashing;
 mod index;
+mod leaves;
 mod mapping;
 mod names;
 mod pattern;
+mod sequence_list;
 mod sequence_set;
 mod subject;
 mod timers;
@@ -32,6 +34,7 @@ pub use index::{IndexError, InterestCount, InterestIndex, InterestWatch, Matches
 pub use mapping::{Choices, MapDestination, Mapped, Mapping, MappingError, Mappings};
 pub use names::{AccountName, NameError, QueueName, Sid};
 pub use pattern::{collides, is_subset, matches};
+pub use sequence_list::SequenceList;
 pub use sequence_set::{SequenceSet, SequenceSetError};
 pub use subject::{Subject, SubjectBuf, SubjectError, Tokens};
 pub use timers::SequenceTimers;

@@ -8,11 +8,9 @@
 //!
 //! Has no clock: times are nanoseconds since the Unix epoch, or whatever else the caller counts. Rules: STORE-64.
 
-mod leaves;
-
 use std::ops::RangeInclusive;
 
-use leaves::Leaves;
+use crate::leaves::Leaves;
 
 /// Times by sequence and sequences by time.
 ///

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound::{Excluded, Unbounded};
 
-/// Entries of a leaf: 1 KiB of the pairs that [`super::SequenceTimers`] keeps. Longer ones save a byte an entry and cost
+/// Entries of a leaf: 1 KiB of the pairs that [`crate::SequenceTimers`] keeps. Longer ones save a byte an entry and cost
 /// more to change in the middle.
 const LEAF: usize = 64;
 
@@ -14,7 +14,7 @@ const LEAF: usize = 64;
 const MERGED: usize = LEAF / 2;
 
 #[derive(Clone, Debug)]
-pub(super) struct Leaves<K, V> {
+pub(crate) struct Leaves<K, V> {
     /// By a bound that is not above the first key and above all keys of the leaf before. No leaf is empty.
     leaves: BTreeMap<K, Vec<(K, V)>>,
     len: usize,
@@ -27,18 +27,18 @@ impl<K, V> Default for Leaves<K, V> {
 }
 
 impl<K, V> Leaves<K, V> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             leaves: BTreeMap::new(),
             len: 0,
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(super) fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         // A node of the ordered map has room for eleven leaves and is about half full.
         let slot = 2 * (size_of::<K>() + size_of::<Vec<(K, V)>>());
         let entries = self.leaves.values().map(Vec::capacity).sum::<usize>();
@@ -47,14 +47,14 @@ impl<K, V> Leaves<K, V> {
 }
 
 impl<K: Copy + Ord, V: Copy> Leaves<K, V> {
-    pub(super) fn get(&self, key: K) -> Option<V> {
+    pub(crate) fn get(&self, key: K) -> Option<V> {
         let (_, leaf) = self.leaves.range(..=key).next_back()?;
         let at = place(leaf, key).ok()?;
         leaf.get(at).map(|(_, value)| *value)
     }
 
     /// Puts a value in and returns the one that was there.
-    pub(super) fn insert(&mut self, key: K, value: V) -> Option<V> {
+    pub(crate) fn insert(&mut self, key: K, value: V) -> Option<V> {
         let Some((_, leaf)) = self.leaves.range_mut(..=key).next_back() else {
             // Below everything: the first leaf begins here from now on.
             let mut leaf = self.leaves.pop_first().map_or_else(Vec::new, |(_, leaf)| leaf);
@@ -76,7 +76,7 @@ impl<K: Copy + Ord, V: Copy> Leaves<K, V> {
     }
 
     /// Takes a key out and returns its value.
-    pub(super) fn remove(&mut self, key: K) -> Option<V> {
+    pub(crate) fn remove(&mut self, key: K) -> Option<V> {
         let (bound, leaf) = self.leaves.range_mut(..=key).next_back()?;
         let at = place(leaf, key).ok()?;
         let (_, value) = leaf.remove(at);
@@ -89,18 +89,42 @@ impl<K: Copy + Ord, V: Copy> Leaves<K, V> {
     }
 
     /// All entries, by key.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (K, V)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (K, V)> {
         self.leaves.values().flatten().copied()
     }
 
     /// The first key from `key` on.
-    pub(super) fn key_from(&self, key: K) -> Option<K> {
+    pub(crate) fn key_from(&self, key: K) -> Option<K> {
         let within = self.leaves.range(..=key).next_back().and_then(|(_, leaf)| {
             let at = place(leaf, key).unwrap_or_else(|at| at);
             leaf.get(at)
         });
         let behind = || self.leaves.range(key..).find_map(|(_, leaf)| leaf.first());
         within.or_else(behind).map(|(key, _)| *key)
+    }
+
+    /// The last key up to `key`.
+    pub(crate) fn key_to(&self, key: K) -> Option<K> {
+        // A leaf may begin above its bound; then the one before it has the key.
+        let mut leaves = self.leaves.range(..=key).rev();
+        leaves.find_map(|(_, leaf)| {
+            let end = place(leaf, key).map_or_else(|at| at, |at| at + 1);
+            leaf.get(..end)?.last().map(|(key, _)| *key)
+        })
+    }
+
+    /// How many keys there are from `key` on. Costs a step for each leaf.
+    pub(crate) fn count_from(&self, key: K) -> usize {
+        let within = self.leaves.range(..key).next_back().map_or(0, |(_, leaf)| {
+            let before = place(leaf, key).unwrap_or_else(|at| at);
+            leaf.len() - before
+        });
+        within
+            + self
+                .leaves
+                .range(key..)
+                .map(|(_, leaf)| leaf.len())
+                .sum::<usize>()
     }
 
     /// Joins the leaf at `bound` with a neighbour where both are small, or drops it where it is empty.
