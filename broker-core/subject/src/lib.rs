@@ -4,7 +4,8 @@
 //! [`InterestIndex`] answers which subscriptions a subject reaches; [`Generations`] tells the holder of an
 //! older answer whether it still stands. A [`Transform`] makes one subject of another, [`Mappings`] do so for
 //! an account. A [`SubjectTree`] keeps a value for each of many subjects, a [`SequenceSet`] many sequence
-//! numbers in few bytes, a [`SequenceList`] those of one subject, [`SequenceTimers`] when each is due.
+//! numbers in few bytes, a [`SequenceList`] those of one subject, a [`LeafMap`]
+//! something small for each, and [`SequenceTimers`] when each is due.
 //!
 //! Holds no lock, clock, socket or source of randomness: seeds and draws come from the caller. Bytes from
 //! strangers never panic here, and no walk over them is recursive. Rules: CORE-38, CORE-48, CORE-54, CORE-93
@@ -15,7 +16,7 @@ mod filter;
 mod generations;
 mod hashing;
 mod index;
-mod leaves;
+mod leaf_map;
 mod mapping;
 mod names;
 mod pattern;
@@ -31,6 +32,7 @@ pub use filter::{Filter, FilterBuf};
 pub use generations::{Generations, Stamp};
 pub use hashing::Hashing;
 pub use index::{IndexError, InterestCount, InterestIndex, InterestWatch, Matches, QueueGroup, WatchError};
+pub use leaf_map::LeafMap;
 pub use mapping::{Choices, MapDestination, Mapped, Mapping, MappingError, Mappings};
 pub use names::{AccountName, NameError, QueueName, Sid};
 pub use pattern::{collides, is_subset, matches};

@@ -3,7 +3,7 @@
 //! Most subjects of a large stream have one message, and some streams have one subject: a list begins inside its owner,
 //! grows into one piece of memory, and becomes leaves where that is too long to be moved. Rules: STORE-93 to STORE-98.
 
-use crate::leaves::Leaves;
+use crate::leaf_map::LeafMap;
 
 /// Sequences in one piece of memory: 1 KiB.
 const FEW: usize = 128;
@@ -32,7 +32,7 @@ enum Kind {
         reason = "a list takes 16 bytes, and there are millions of them"
     )]
     Few(Box<Vec<u64>>),
-    Many(Box<Leaves<u64, ()>>),
+    Many(Box<LeafMap<u64, ()>>),
 }
 
 impl SequenceList {
@@ -56,7 +56,7 @@ impl SequenceList {
                 };
                 few.insert(at, sequence);
                 if few.len() > FEW {
-                    let mut many = Leaves::new();
+                    let mut many = LeafMap::new();
                     few.iter().for_each(|sequence| {
                         many.insert(*sequence, ());
                     });
@@ -160,7 +160,7 @@ impl SequenceList {
         match &self.0 {
             Kind::None | Kind::One(_) => 0,
             Kind::Few(few) => size_of::<Vec<u64>>() + few.capacity() * size_of::<u64>(),
-            Kind::Many(many) => size_of::<Leaves<u64, ()>>() + many.heap_bytes(),
+            Kind::Many(many) => size_of::<LeafMap<u64, ()>>() + many.heap_bytes(),
         }
     }
 }

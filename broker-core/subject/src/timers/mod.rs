@@ -10,7 +10,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::leaves::Leaves;
+use crate::leaf_map::LeafMap;
 
 /// Times by sequence and sequences by time.
 ///
@@ -27,16 +27,16 @@ use crate::leaves::Leaves;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct SequenceTimers {
-    times: Leaves<u64, i64>,
-    order: Leaves<(i64, u64), ()>,
+    times: LeafMap<u64, i64>,
+    order: LeafMap<(i64, u64), ()>,
 }
 
 impl SequenceTimers {
     /// No timers.
     pub const fn new() -> Self {
         Self {
-            times: Leaves::new(),
-            order: Leaves::new(),
+            times: LeafMap::new(),
+            order: LeafMap::new(),
         }
     }
 
