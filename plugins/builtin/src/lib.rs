@@ -24,5 +24,7 @@ fn plugins() -> Vec<Plugin> {
         dunlin_example_listener::plugin(),
         #[cfg(feature = "example-store")]
         dunlin_example_store::plugin(),
+        #[cfg(feature = "store-sled")]
+        dunlin_sled::plugin(),
     ]
 }

@@ -25,14 +25,17 @@ pub fn a_closed_stream_comes_back_whole(make: Make<'_>) {
     stand.remove(3, Removal::Erase).unwrap();
     stand.remove(9, Removal::Remove).unwrap();
     stand.skip(2, None).unwrap();
-    for _ in 0..2 {
+    for round in 0..2 {
         let before = (stand.state(), stand.sequences());
         stand.reopen();
         assert_eq!((stand.state(), stand.sequences()), before);
         assert_eq!(stand.metadata(), b"{\"name\":\"S\"}");
         assert_eq!(stand.heard.usage(), (0, 0), "what opening finds is no change");
         assert_eq!(answer(stand.filtered_state(&[filter("a")], 0)).messages, 2);
-        assert_eq!(answer(stand.num_pending(6, &[], Counting::LastPerSubject)), 3);
+        assert_eq!(
+            answer(stand.num_pending(6, &[], Counting::LastPerSubject)),
+            3 + round
+        );
         stand.fill(&["z"]);
     }
     assert_eq!(stand.harness.backend().list(), Ok(vec![id("S")]));
