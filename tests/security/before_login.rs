@@ -1,6 +1,10 @@
 //! Crafted input before login: nobody else notices, and nothing of it is kept.
+#![allow(clippy::disallowed_methods, reason = "a test bends the files of certificates")]
 
 use dunlin_fuzz::{Corpus, Mutator, tokens};
+use dunlin_tests::connection::{Connection, Event};
+use dunlin_tests::server::{Kind, Server};
+use dunlin_tests::tls::{self, Introduction};
 
 use super::{QUIET, Stage, user};
 use crate::sim::{self, Client};
@@ -40,6 +44,56 @@ fn mutated_handshakes_end_nothing_but_themselves() {
     sim::run(|| async { storm(LOGIN, &user("u")).await });
     sim::run(|| storm("", QUIET));
     sim::run(|| storm("proxy_protocol: true\n", QUIET));
+}
+
+const CERTIFIED: &str = "tls { cert_file: server.pem, key_file: server.key, ca_file: ca.pem, verify: true,
+    handshake_first: true, timeout: 0.1 }";
+
+/// Whether a client with that certificate is served.
+fn is_served(server: &Server, certificate: &str) -> bool {
+    let mut client = Connection::open(server.address()).unwrap();
+    let introduction = Introduction {
+        certificate: Some(certificate.to_owned()),
+        is_old: false,
+    };
+    if client.secure(server.folder(), &introduction).is_err() {
+        return false;
+    }
+    client.send(b"PING\r\n");
+    matches!(client.read().unwrap(), Event::Frame(_))
+}
+
+// The first words of a handshake, and the certificate that a client shows, in any shape [FuzzServerTLS]
+#[test]
+fn mutated_tls_handshakes_end_nothing_but_themselves() {
+    let server = Server::start(Kind::Dunlin, CERTIFIED).unwrap();
+    let hellos: Vec<_> = [false, true]
+        .map(|is_old| Introduction {
+            certificate: None,
+            is_old,
+        })
+        .iter()
+        .map(|introduction| tls::hello(server.folder(), introduction).unwrap())
+        .collect();
+    let mut mutator = Mutator::new(5, &hellos, &[]);
+    for _ in 0..60 {
+        let mut client = Connection::open(server.address()).unwrap();
+        client.send(&mutator.make());
+        while matches!(client.read().unwrap(), Event::Frame(_)) {}
+    }
+    let certificate = std::fs::read_to_string(server.folder().join("named.pem")).unwrap();
+    let key = server.folder().join("named.key");
+    std::fs::copy(key, server.folder().join("bent.key")).unwrap();
+    let lines: Vec<_> = certificate.lines().collect();
+    for number in 1..lines.len() - 1 {
+        let mut bent: Vec<_> = lines.iter().map(|line| (*line).to_owned()).collect();
+        let other = if bent[number].starts_with('A') { "B" } else { "A" };
+        bent[number].replace_range(..1, other);
+        std::fs::write(server.folder().join("bent.pem"), bent.join("\n")).unwrap();
+        assert!(!is_served(&server, "bent"), "line {number}");
+    }
+    assert!(is_served(&server, "named"));
+    assert!(!server.log().contains("panic"), "{}", server.log());
 }
 
 // [2026-23: a short key in a JWT]

@@ -45,6 +45,18 @@ pub fn secure<S: Read + Write>(
     Ok((stream, version))
 }
 
+/// What a client says first in a handshake, trusting the authority in `folder`.
+///
+/// # Errors
+/// What rustls says.
+pub fn hello(folder: &Path, client: &Introduction) -> Result<Vec<u8>, String> {
+    let name = ServerName::try_from("localhost").map_err(text)?;
+    let mut connection = ClientConnection::new(Arc::new(config(folder, client)?), name).map_err(text)?;
+    let mut bytes = Vec::new();
+    connection.write_tls(&mut bytes).map_err(text)?;
+    Ok(bytes)
+}
+
 fn config(folder: &Path, client: &Introduction) -> Result<ClientConfig, String> {
     let certificate = |name: &str| CertificateDer::from_pem_file(folder.join(name)).map_err(text);
     let mut roots = RootCertStore::empty();

@@ -50,6 +50,7 @@ scripts! {
     config_durations
     config_empty
     config_exports
+    config_gateways
     config_includes
     config_jetstream
     config_leafnodes
@@ -300,6 +301,7 @@ scripts! {
     tls_map_of_nobody
     tls_max_connections
     tls_min_version
+    tls_ping
     tls_proxy_protocol
     tls_proxy_protocol_and_allow_non_tls
     tls_proxy_protocol_first_fallback

@@ -25,6 +25,7 @@ mod logged;
 mod mappings;
 mod plugins;
 mod process;
+mod reload_of_files;
 mod reloads;
 #[path = "../security/mod.rs"]
 mod security;

@@ -13,23 +13,24 @@ use std::process::{Command, Stdio};
 
 use dunlin_tests::connection::{Connection, Event};
 use dunlin_tests::paths;
+use dunlin_tests::server::{Kind, Server};
 use tempfile::TempDir;
 
 use crate::logged::{Logged, PATIENCE};
 
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     paths::dunlin().unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// A broker on a free port of the loopback interface, in a folder of its own. Its log has no times.
-struct Broker {
+pub(crate) struct Broker {
     program: Logged,
     folder: TempDir,
 }
 
 impl Broker {
     /// Starts it with `config`, in nats.conf's syntax, and waits until it is ready.
-    fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let mut broker = Self::launch(config);
         broker.until("Server is ready");
         broker
@@ -52,20 +53,20 @@ impl Broker {
         Self { program, folder }
     }
 
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.program.pid()
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// See [`Logged::until`].
-    fn until(&mut self, text: &str) {
+    pub(crate) fn until(&mut self, text: &str) {
         self.program.until(text);
     }
 
-    fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         let text = "[INF] Listening for client connections on ";
         let address = self
             .program
@@ -84,7 +85,7 @@ impl Broker {
         client
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         self.signal_by(&format!("{name}={}", self.pid()));
     }
 
@@ -100,7 +101,7 @@ impl Broker {
     }
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -374,6 +375,25 @@ fn a_log_file_that_was_moved_away_is_made_anew_on_demand() {
     assert!(log.starts_with("[INF] File log re-opened\n"), "{log}");
     assert!(log.ends_with("[INF] Server Exiting..\n"), "{log}");
     assert!(!seen.iter().any(|line| line.contains("re-opened")), "{seen:?}");
+}
+
+// CORE-80, AUTH-306 [TestTLSClientNoticeWithAllowNonTLS]
+#[test]
+fn the_log_says_whether_tls_is_required() {
+    for (config, word) in [
+        ("", "required"),
+        ("allow_non_tls: true", "available"),
+        ("allow_non_tls: true, handshake_first: true", "required"),
+        ("allow_non_tls: true, handshake_first: 25ms", "available"),
+    ] {
+        let (allows, first) = config.split_once(", ").unwrap_or((config, ""));
+        let config = format!("{allows}, tls {{ cert_file: server.pem, key_file: server.key, {first} }}");
+        let server = Server::start(Kind::Dunlin, config.trim_start_matches(", ")).unwrap();
+        let log = server.log();
+        let said = log.lines().filter_map(|line| line.split_once("[INF] TLS "));
+        let said: Vec<_> = said.map(|(_, rest)| rest).collect();
+        assert_eq!(said, [format!("{word} for client connections")], "{config}");
+    }
 }
 
 /// Files that a start leaves which logs a few lines into files of 100 bytes, and then fails.

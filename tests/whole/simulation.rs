@@ -1,8 +1,11 @@
 //! Whole brokers in one thread: many sessions, cut bytes, lost connections, paused time.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
+use dunlin_api::{Network as _, readable};
 use dunlin_net::sim::{LinkRules, SimWorld};
 
 use crate::sim::{self, Client, PORT, host};
@@ -144,6 +147,103 @@ fn a_receiver_that_takes_nothing_is_closed_at_its_write_deadline() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         publisher.sync().await;
+    });
+}
+
+// CORE-43, CORE-54 [TestNoRaceQueueAutoUnsubscribe]
+#[test]
+fn groups_of_members_that_take_one_message_each_miss_none() {
+    const MEMBERS: usize = 1000;
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "").await;
+        let mut members = Client::log_in(&world, host(50), &broker).await;
+        for n in 0..MEMBERS {
+            members
+                .send(&format!(
+                    "SUB foo bar a{n}\r\nUNSUB a{n} 1\r\nSUB foo baz z{n}\r\nUNSUB z{n} 1\r\n"
+                ))
+                .await;
+        }
+        members.sync().await;
+        let mut publisher = Client::log_in(&world, host(51), &broker).await;
+        publisher.send(&"PUB foo 2\r\nhi\r\n".repeat(MEMBERS)).await;
+        publisher.sync().await;
+        let got = members.sync().await;
+        let of = |group: &str| got.matches(&format!("MSG foo {group}")).count();
+        assert_eq!((of("a"), of("z")), (MEMBERS, MEMBERS));
+        assert_eq!(broker.server.totals().subscriptions, 0);
+    });
+}
+
+// CORE-60 [TestNoRaceHighFanoutOrdering]
+#[test]
+fn each_of_many_subscriptions_of_many_clients_gets_everything_in_order() {
+    const CLIENTS: usize = 20;
+    const SUBSCRIPTIONS: usize = 20;
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "").await;
+        let mut clients = Vec::new();
+        for _ in 0..CLIENTS {
+            let mut client = Client::log_in(&world, host(50), &broker).await;
+            for sid in 0..SUBSCRIPTIONS {
+                client.send(&format!("SUB all {sid}\r\n")).await;
+            }
+            client.sync().await;
+            clients.push(client);
+        }
+        let mut publisher = Client::log_in(&world, host(51), &broker).await;
+        for round in 0..ROUNDS * 5 {
+            publisher.send(&format!("PUB all 4\r\n{round:04}\r\n")).await;
+        }
+        publisher.sync().await;
+        for client in &mut clients {
+            let got = client.sync().await;
+            for sid in 0..SUBSCRIPTIONS {
+                let head = format!("MSG all {sid} 4\r\n");
+                let seen: Vec<_> = got.split(&head).skip(1).map(|rest| &rest[..4]).collect();
+                let expected: Vec<_> = (0..ROUNDS * 5).map(|round| format!("{round:04}")).collect();
+                assert_eq!(seen, expected);
+            }
+        }
+    });
+}
+
+// CORE-87 [TestNoRaceAcceptLoopsDoNotLeaveOpenedConn]
+#[test]
+fn no_connection_that_came_during_a_stop_stays_open() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let broker = sim::start(&world, host(1), "").await;
+        let address = SocketAddr::new(broker.ip, PORT);
+        let (network, mut streams) = (world.host(host(50)), Vec::new());
+        let mut stop = std::pin::pin!(broker.server.stop());
+        // Each look at the stop takes it a step further.
+        let mut is_stopped = false;
+        while !is_stopped && let Ok(stream) = network.connect(address).await {
+            streams.push(stream);
+            let look = |cx: &mut Context<'_>| Poll::Ready(stop.as_mut().poll(cx).is_ready());
+            is_stopped = std::future::poll_fn(look).await;
+        }
+        if !is_stopped {
+            stop.await;
+        }
+        assert!(!streams.is_empty());
+        for stream in streams {
+            let mut buffer = [0; 4096];
+            let over = async {
+                while readable(stream.as_ref()).await.is_ok() {
+                    match stream.try_read(&mut buffer) {
+                        Ok(0) => break,
+                        Err(error) if error.kind() != ErrorKind::WouldBlock => break,
+                        _ => {}
+                    }
+                }
+            };
+            let end = tokio::time::timeout(Duration::from_secs(60), over).await;
+            assert!(end.is_ok(), "one stays open");
+        }
     });
 }
 

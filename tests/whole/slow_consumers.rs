@@ -165,6 +165,54 @@ fn a_slow_client_is_counted_with_its_account() {
     });
 }
 
+// CORE-68 [TestClientFlushOutboundNoSlowConsumer]
+#[test]
+fn a_client_that_takes_its_time_over_much_within_the_deadline_is_not_slow() {
+    sim::run(|| async {
+        let world = SimWorld::new(7);
+        let limits = "max_payload: 1000000, max_pending: 16000000, write_deadline: 30s";
+        let (broker, _) = sim::start_logged(&world, host(1), limits).await;
+        let mut slow = Client::log_in(&world, host(50), &broker).await;
+        slow.send("SUB big 1\r\n").await;
+        slow.sync().await;
+        let mut publisher = Client::log_in(&world, host(51), &broker).await;
+        let message = format!("PUB big 1000000\r\n{}\r\n", "x".repeat(1_000_000));
+        for _ in 0..12 {
+            publisher.send(&message).await;
+        }
+        publisher.sync().await;
+        let connections = broker.server.connections();
+        let pending = connections
+            .iter()
+            .map(|connection| connection.status.pending_bytes);
+        // Far more than one write takes.
+        assert!(pending.max() > Some(10_000_000));
+        pass(20).await;
+        for _ in 0..12 {
+            slow.expect("MSG big 1 1000000\r\n").await;
+            slow.expect("x\r\n").await;
+            pass(1).await;
+        }
+        assert!(!slow.sync().await.contains("MSG"));
+        let totals = broker.server.totals();
+        assert_eq!((totals.slow_consumers.total, totals.connections), (0, 2));
+    });
+}
+
+// CORE-67 [TestPBNotIncreasedOnMaxPending]
+#[test]
+fn a_message_that_is_too_much_does_not_count_as_pending() {
+    sim::run(|| async {
+        let mut scene = Scene::set("max_payload: 100000\nmax_pending: 150000").await;
+        let id = scene.broker.server.connections()[0].id;
+        pass(1).await;
+        let closed = &scene.broker.server.closed_connections()[0].record;
+        assert!(closed.id == 1 && id == 2, "the slow one has gone");
+        assert_eq!(closed.status.pending_bytes, 0);
+        scene.publisher.sync().await;
+    });
+}
+
 /// A client that does not even read INFO, two seconds after its write deadline: the count, and whether a line was logged.
 async fn deaf_to_info(config: &str) -> (u64, bool) {
     let world = SimWorld::new(7);

@@ -103,9 +103,12 @@ mod tests {
         check(" host : 22 ", Ok(("host", 22)));
         check("host:0", Ok(("host", 4222)));
         check("host:-1", Ok(("host", 4222)));
+        check(" host ", Ok(("host", 4222)));
+        check(" host : -1 ", Ok(("host", 4222)));
         check("[::1]:5", Ok(("::1", 5)));
         check("[::1]", Ok(("::1", 4222)));
         check("::1", Err("address ::1: too many colons in address"));
+        check("a:::80", Err("address a:::80: too many colons in address"));
         check("a:b:80", Err("address a:b:80: too many colons in address"));
         check("[::1", Err("address [::1: missing ']' in address"));
         check("h]:1", Err("address h]:1: unexpected ']' in address"));

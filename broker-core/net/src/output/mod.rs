@@ -361,6 +361,8 @@ impl Appender<'_> {
         if self.queue.pending() > self.limit {
             self.undo();
             self.queue.close(CloseReason::SlowConsumerPendingBytes);
+            // What was pending has gone with it: there is nothing to go back to.
+            self.mark = self.queue.mark();
             return false;
         }
         self.mark = self.queue.mark();

@@ -324,3 +324,71 @@ fn advance(chunks: &mut Chunks, mut count: usize, pool: &mut ChunkPool) {
         pool.give(emptied.bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[derive(Default)]
+    struct Alone(RefCell<Queue>);
+
+    impl Shared for Alone {
+        fn with<R>(&self, work: impl FnOnce(&mut Queue) -> R) -> R {
+            work(&mut self.0.borrow_mut())
+        }
+    }
+
+    // CORE-65 [TestClientOutboundQueueCoalesce]
+    #[test]
+    fn small_pieces_share_a_chunk_until_it_is_full() {
+        let (queue, mut pool) = (Alone::default(), ChunkPool::default());
+        queue.with(|queue| queue.put(b"12345", &mut pool));
+        queue.with(|queue| queue.put(b"67890", &mut pool));
+        let size = pool.take(false).capacity();
+        queue.with(|queue| queue.put(&vec![b'x'; size], &mut pool));
+        let mut parts = Vec::new();
+        let end = flush(&queue, &mut pool, |slices| {
+            parts.extend(slices.iter().map(|slice| slice.len()));
+            Ok(slices.iter().map(|slice| slice.len()).sum())
+        });
+        assert!(matches!(end, FlushEnd::Done));
+        assert_eq!(parts, [size, 10]);
+    }
+
+    // CORE-66 [TestFlushOutboundNoSliceReuseIfPartial, TestClientWriteLoopStall]
+    #[test]
+    fn what_a_socket_takes_in_pieces_is_written_once_and_in_order() {
+        let (queue, mut pool) = (Alone::default(), ChunkPool::default());
+        let (mut written, mut expected) = (Vec::new(), Vec::new());
+        let mut is_first = true;
+        let mut is_blocked = false;
+        for piece in ["ABCDEFGHIJKLMNOPQRSTUVWXYZ", "------", "0123456789"] {
+            expected.extend_from_slice(piece.as_bytes());
+            queue.with(|queue| queue.put(piece.as_bytes(), &mut pool));
+            let write = |slices: &[IoSlice<'_>]| {
+                if !std::mem::replace(&mut is_first, false) && is_blocked {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
+                is_blocked = !is_blocked;
+                let bytes = slices.first().map(|slice| &slice[..slice.len().div_ceil(3)]);
+                written.extend_from_slice(bytes.unwrap_or_default());
+                Ok(bytes.map_or(0, <[u8]>::len))
+            };
+            if queue.with(|queue| queue.has_holder) {
+                resume(&queue, &mut pool, write);
+            } else {
+                flush(&queue, &mut pool, write);
+            }
+            is_blocked = false;
+        }
+        while queue.with(|queue| queue.pending()) > 0 {
+            resume(&queue, &mut pool, |slices| {
+                let bytes = &slices[0][..1];
+                written.extend_from_slice(bytes);
+                Ok(bytes.len())
+            });
+        }
+        assert_eq!(written, expected);
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::{check, check_errors, config, load};
 use crate::options::{ConnectionType, Permissions, ResponsePermission, SubjectRule, SubjectRules};
+use crate::report::Severity;
 use expect_test::expect;
 use std::time::Duration;
 
@@ -294,6 +295,31 @@ fn permissions_are_a_subject_a_list_or_allow_and_deny() {
     );
 }
 
+// AUTH-201 [TestSplitSubjectQueue]
+#[test]
+fn blanks_around_a_subject_and_its_queue_are_none_of_them() {
+    for (text, queue) in [
+        ("foo", None),
+        ("foo bar", Some("bar")),
+        (" foo bar ", Some("bar")),
+        ("foo  bar", Some("bar")),
+    ] {
+        let read = permissions(&format!("{{sub: \"{text}\"}}"));
+        assert_eq!(read.subscribe.allow, Some(vec![rule("foo", queue)]), "{text:?}");
+    }
+    for text in ["foo  bar fizz", "", "\\t", "\\n", " \\t\\r\\n"] {
+        let text = format!("authorization: {{users: [{{user: a, permissions: {{sub: \"{text}\"}}}}]}}");
+        let (_, report) = super::load(&text);
+        assert!(
+            report
+                .findings()
+                .iter()
+                .any(|finding| finding.severity == Severity::Error),
+            "{text}"
+        );
+    }
+}
+
 // AUTH-200, AUTH-202: an empty list in a file restricts nothing.
 #[test]
 fn empty_permissions_restrict_nothing() {
@@ -539,4 +565,46 @@ fn secrets_do_not_print() {
         printed.contains("[REDACTED]") && !printed.contains("hunter2"),
         "{printed}"
     );
+}
+
+// AUTH-1400 [TestOptionsProxyRequired]
+#[test]
+fn a_proxy_is_required_of_the_single_user_or_of_each_for_itself() {
+    let single = config("authorization: {user: user, password: pwd, proxy_required: true}");
+    assert!(single.authorization.unwrap().proxy_required);
+    const KEY: &str = "UCARKS2E3KVB7YORL2DG34XLT7PUCOL2SVM7YXV6ETHLW6Z46UUJ2VZ3";
+    const OTHER: &str = "UD6AYQSOIN2IN5OGC6VQZCR4H3UFMIOXSW6NNS6N53CLJA4PB56CEJJI";
+    let users = format!(
+        "users: [ {{user: a, password: p}}, {{user: b, password: p, proxy_required: true}}
+         {{user: c, password: p, proxy_required: false}}
+         {{nkey: {KEY}, proxy_required: true}}, {{nkey: {OTHER}, proxy_required: false}} ]"
+    );
+    for text in [
+        format!("authorization: {{ {users} }}"),
+        format!("accounts: {{ A: {{ {users} }} }}"),
+    ] {
+        let config = config(&text);
+        let required = config.users().filter(|(_, user)| user.proxy_required);
+        let names: Vec<_> = required
+            .map(|(_, user)| user.nkey.as_deref().unwrap_or(&user.user))
+            .collect();
+        assert_eq!(names, ["b", KEY], "{text}");
+    }
+    let leafnodes =
+        |text: &str| config(&format!("leafnodes: {{ port: -1, authorization: {{ {text} }} }}")).leafnodes;
+    for text in [
+        "user: u, password: p, proxy_required: true",
+        &format!("nkey: {KEY}, proxy_required: true"),
+    ] {
+        assert!(leafnodes(text).unwrap().authorization.proxy_required, "{text}");
+    }
+    let users = leafnodes("users: [ {user: a, password: p}, {user: b, password: p, proxy_required: true} ]");
+    let required: Vec<_> = users
+        .unwrap()
+        .authorization
+        .users
+        .iter()
+        .map(|user| user.proxy_required)
+        .collect();
+    assert_eq!(required, [false, true]);
 }

@@ -104,13 +104,18 @@ fn certificates_come_in_pairs() {
     );
 }
 
-// AUTH-306: every spelling of handshake_first
+// AUTH-306: every spelling of handshake_first [TestTLSClientHandshakeFirstFallbackDelayConfigValues]
 #[test]
 fn handshake_first_is_a_bool_or_a_wait() {
     for (text, expected) in [
         ("true", HandshakeFirst::Always),
         ("\"ON\"", HandshakeFirst::Always),
+        ("\"true\"", HandshakeFirst::Always),
+        ("on", HandshakeFirst::Always),
+        ("false", HandshakeFirst::Never),
+        ("\"false\"", HandshakeFirst::Never),
         ("\"off\"", HandshakeFirst::Never),
+        ("\"300ms\"", HandshakeFirst::Fallback(Duration::from_millis(300))),
         ("auto", HandshakeFirst::Fallback(Duration::from_millis(50))),
         (
             "auto_fallback",
