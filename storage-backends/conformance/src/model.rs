@@ -79,7 +79,7 @@ pub fn any_step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         40 => any_stage(),
-        2 => (0..4_u64, any::<bool>()).prop_map(|(count, timed)| Step::Skip(count, timed)),
+        2 => (1..5_u64, any::<bool>()).prop_map(|(count, timed)| Step::Skip(count, timed)),
         12 => (any_place(), any::<bool>()).prop_map(|(at, erase)| Step::Remove(at, erase)),
         3 => (0..FILTERS.len(), extent).prop_map(|(filter, extent)| Step::Purge(filter, extent)),
         1 => any_place().prop_map(Step::Compact),

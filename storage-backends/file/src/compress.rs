@@ -71,6 +71,11 @@ pub fn is_compressed(file: &[u8]) -> bool {
     stream_start(file).is_some()
 }
 
+/// How long the block in a file that begins so is said to be. `None`: it is not compressed, or does not say.
+pub(crate) fn announced_length(front: &[u8]) -> Option<u64> {
+    stream_start(front)?.announced.map(|length| length as u64)
+}
+
 /// The file of a block that no longer grows. About 4 ns a byte.
 ///
 /// # Errors

@@ -13,6 +13,7 @@ pub mod compress;
 pub mod consumer;
 pub mod crypt;
 mod cursor;
+mod engine;
 pub mod index;
 pub mod layout;
 pub mod legacy;
@@ -28,4 +29,5 @@ mod stamped;
 pub mod stream_state;
 pub mod wheel;
 
+pub use engine::{FileBackend, FileStoreOptions};
 pub use stamped::StampedError;
