@@ -16,6 +16,7 @@ mod hostile;
 mod nats_bench;
 mod options;
 mod server;
+mod store;
 mod table;
 mod works;
 
@@ -36,6 +37,9 @@ use self::works::Work;
 /// A text for people: wrong arguments, a build that failed, a server that does not start, a run that did not finish.
 /// Whatever was measured until then has been printed.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
+    if let Some(("store", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return store::run(rest);
+    }
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {
         return say(options::USAGE);
     }
@@ -180,6 +184,10 @@ fn build(options: &Options) -> Result<(), String> {
     if packages.is_empty() {
         return Ok(());
     }
+    build_release(options, &packages)
+}
+
+fn build_release(options: &Options, packages: &[&str]) -> Result<(), String> {
     progress("building with --release");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);

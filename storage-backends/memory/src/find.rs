@@ -144,6 +144,9 @@ impl Find<'_> {
         if over_messages == 0 {
             return whole;
         }
+        if all == self.messages.count() {
+            return self.messages.count_from(from);
+        }
         let ahead = self.messages.count_from(from);
         let behind = self.messages.count() - ahead;
         let by_links = over_messages.saturating_mul(STEP);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 /// The help text.
 pub(super) const USAGE: &str = "\
 usage: cargo xtask bench [options]
+       cargo xtask bench store [BACKEND [WORK]]
 
   --vs PATH       the reference server (target/tools/nats-server)
   --dunlin PATH   measure this program instead of building Dunlin
