@@ -11,6 +11,7 @@
     reason = "a tool on the real machine: it has no `Env`"
 )]
 
+mod disk;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod nats_bench;
@@ -37,8 +38,10 @@ use self::works::Work;
 /// A text for people: wrong arguments, a build that failed, a server that does not start, a run that did not finish.
 /// Whatever was measured until then has been printed.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    if let Some(("store", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        return store::run(rest);
+    match args.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        Some(("store", rest)) => return store::run(rest),
+        Some((what @ ("floor" | "journal"), rest)) => return disk::run(what, rest),
+        _ => {}
     }
     if args.iter().any(|arg| arg == "--help" || arg == "-h") {
         return say(options::USAGE);

@@ -3,7 +3,6 @@
 //! `bench floor|journal DIRECTORY SECONDS` prints one line for each work: name, syncs a second (the journal's: batches told), records a second, bytes a second, and
 //! the median and 99th percentile of an ack in microseconds; tabs between.
 #![allow(
-    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::expect_used,
@@ -15,10 +14,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use dunlin_api::{
-    Disk, DiskFile, Env, EnvParts, Logger, OpenMode, Shards, SystemClock, SystemDisk, SystemRandom,
+    DiskFile, Env, EnvParts, Instant, Logger, OpenMode, Shards, SystemClock, SystemDisk, SystemRandom,
 };
 use dunlin_journal::{
     Batch, BlockEnd, Found, Incarnation, Item, Journal, JournalError, Options, Promise, Replay, Target,
@@ -44,12 +43,20 @@ fn main() {
     };
     let seconds = Duration::from_secs_f64(seconds.parse().expect("seconds"));
     let directory = Path::new(directory).join(format!("bench-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
+    let env = Env::new(EnvParts {
+        clock: Box::new(SystemClock),
+        random: Box::new(SystemRandom),
+        network: Box::new(SimWorld::new(1).host(IpAddr::V4(Ipv4Addr::LOCALHOST))),
+        disk: Box::new(SystemDisk),
+        execution: Box::new(Shards::start(1).unwrap()),
+        logger: Logger::silent(),
+    });
+    env.disk().create_dir(&directory).unwrap();
     match what.as_str() {
-        "floor" => floor(&directory, seconds),
-        _ => journal(&directory, seconds),
+        "floor" => floor(&env, &directory, seconds),
+        _ => journal(&env, &directory, seconds),
     }
-    std::fs::remove_dir_all(&directory).unwrap();
+    env.disk().remove_dir(&directory).unwrap();
 }
 
 /// One result.
@@ -71,13 +78,14 @@ fn row(name: &str, syncs: u64, records: u64, bytes: u64, time: Duration, latenci
     );
 }
 
-fn micros(since: Instant) -> u32 {
-    u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX)
+fn micros(env: &Env, since: Instant) -> u32 {
+    u32::try_from((env.now() - since).as_micros()).unwrap_or(u32::MAX)
 }
 
 /// Bare pwrite and fdatasync over initialised bytes, with as many bytes a sync as each work brings.
-fn floor(directory: &Path, seconds: Duration) {
-    let file = SystemDisk
+fn floor(env: &Env, directory: &Path, seconds: Duration) {
+    let file = env
+        .disk()
         .open(&directory.join("floor"), OpenMode::ReadWrite)
         .unwrap();
     file.write_zeros(0, FLOOR_BYTES).unwrap();
@@ -86,9 +94,9 @@ fn floor(directory: &Path, seconds: Duration) {
         let bytes = (records * (payload + RECORD_OVERHEAD)).next_multiple_of(4096);
         let content: Vec<u8> = (0..bytes).map(|at| at as u8).collect();
         let (mut offset, mut syncs, mut latencies) = (0, 0, Vec::new());
-        let begun = Instant::now();
-        while begun.elapsed() < seconds {
-            let at = Instant::now();
+        let begun = env.now();
+        while env.now() - begun < seconds {
+            let at = env.now();
             if offset + bytes as u64 > FLOOR_BYTES {
                 offset = 0;
             }
@@ -96,12 +104,48 @@ fn floor(directory: &Path, seconds: Duration) {
             file.sync().unwrap();
             offset += bytes as u64;
             syncs += 1;
-            latencies.push(micros(at));
+            latencies.push(micros(env, at));
         }
         let total = syncs * bytes as u64;
         let records = syncs * records as u64;
-        row(name, syncs, records, total, begun.elapsed(), &mut latencies);
+        row(name, syncs, records, total, env.now() - begun, &mut latencies);
     }
+    separate(env, directory, seconds);
+}
+
+/// A thousand files that grow by four records at a time, each synced for itself by one of 64 threads.
+fn separate(env: &Env, directory: &Path, seconds: Duration) {
+    const THREADS: usize = 64;
+    let bytes = vec![b'x'; 4 * (128 + RECORD_OVERHEAD)];
+    let (sender, results) = channel();
+    let begun = env.now();
+    for thread in 0..THREADS {
+        let files: Vec<_> = (thread..1_000)
+            .step_by(THREADS)
+            .map(|file| directory.join(format!("separate-{file}")))
+            .map(|path| env.disk().open(&path, OpenMode::Append).unwrap())
+            .collect();
+        let (own, bytes, sender) = (env.clone(), bytes.clone(), sender.clone());
+        let work = async move {
+            let mut latencies = Vec::new();
+            for file in files.iter().cycle() {
+                let at = own.now();
+                if at - begun > seconds {
+                    break;
+                }
+                file.write_at(&bytes, 0).unwrap();
+                file.sync().unwrap();
+                latencies.push(micros(&own, at));
+            }
+            sender.send(latencies).unwrap();
+        };
+        env.spawn_thread("floor", work).unwrap();
+    }
+    let mut latencies: Vec<u32> = (0..THREADS).flat_map(|_| results.recv().unwrap()).collect();
+    let syncs = latencies.len() as u64;
+    let (records, total) = (4 * syncs, syncs * bytes.len() as u64);
+    let name = "128 B, 1,000 files, 64 threads";
+    row(name, syncs, records, total, env.now() - begun, &mut latencies);
 }
 
 /// Name, records that wait at a time, bytes of payload.
@@ -115,10 +159,10 @@ fn works() -> [(&'static str, usize, usize); 4] {
 }
 
 /// The same through the journal, and a thousand streams.
-fn journal(directory: &Path, seconds: Duration) {
+fn journal(env: &Env, directory: &Path, seconds: Duration) {
     let streams = |name, of: usize, waiting, payload| {
         let directory = directory.join(format!("{of}-{waiting}-{payload}"));
-        run(name, &directory, of, waiting, payload, seconds);
+        run(env, name, &directory, of, waiting, payload, seconds);
     };
     streams("128 B, 1 waiting", 1, 1, 128);
     streams("128 B, 1,000 waiting", 1, 1_000, 128);
@@ -128,6 +172,7 @@ fn journal(directory: &Path, seconds: Duration) {
 
 /// A block file as the file store has it.
 struct Block {
+    env: Env,
     file: Box<dyn DiskFile>,
     directory: PathBuf,
 }
@@ -139,7 +184,7 @@ impl Target for Block {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync()?;
-        SystemDisk.sync_dir(&self.directory)
+        self.env.disk().sync_dir(&self.directory)
     }
 
     fn failed(&self, error: &JournalError) {
@@ -148,6 +193,7 @@ impl Target for Block {
 }
 
 struct Stream {
+    env: Env,
     incarnation: Incarnation,
     directory: PathBuf,
     block: u32,
@@ -157,14 +203,15 @@ struct Stream {
 }
 
 impl Stream {
-    fn create(directory: &Path, id: usize, waiting: usize) -> Stream {
+    fn create(env: &Env, directory: &Path, id: usize, waiting: usize) -> Stream {
         let directory = directory.join(format!("S{id}"));
-        std::fs::create_dir_all(&directory).unwrap();
+        env.disk().create_dir(&directory).unwrap();
         Stream {
+            env: env.clone(),
             incarnation: Incarnation::new(format!("$G/S{id}@1").into_bytes()),
             block: 1,
             end: BlockEnd::default(),
-            target: open(&directory, 1),
+            target: open(env, &directory, 1),
             directory,
             waiting,
         }
@@ -175,7 +222,7 @@ impl Stream {
         if self.end.length >= BLOCK_BYTES {
             self.block += 1;
             self.end = BlockEnd::default();
-            self.target = open(&self.directory, self.block);
+            self.target = open(&self.env, &self.directory, self.block);
         }
         let mut bytes = Vec::with_capacity(count * (payload.len() + RECORD_OVERHEAD));
         for _ in 0..count {
@@ -200,10 +247,11 @@ impl Stream {
     }
 }
 
-fn open(directory: &Path, block: u32) -> Arc<dyn Target> {
+fn open(env: &Env, directory: &Path, block: u32) -> Arc<dyn Target> {
     let path = directory.join(format!("{block}.blk"));
     Arc::new(Block {
-        file: SystemDisk.open(&path, OpenMode::ReadWrite).unwrap(),
+        env: env.clone(),
+        file: env.disk().open(&path, OpenMode::ReadWrite).unwrap(),
         directory: directory.to_owned(),
     })
 }
@@ -221,36 +269,44 @@ impl Replay for Nothing {
 }
 
 /// Keeps `waiting` records on their way, spread over `of` streams: whoever hears of an ack sends as many again.
-fn run(name: &str, directory: &Path, of: usize, waiting: usize, payload: usize, seconds: Duration) {
-    let env = Env::new(EnvParts {
-        clock: Box::new(SystemClock),
-        random: Box::new(SystemRandom),
-        network: Box::new(SimWorld::new(1).host(IpAddr::V4(Ipv4Addr::LOCALHOST))),
-        disk: Box::new(SystemDisk),
-        execution: Box::new(Shards::start(1).unwrap()),
-        logger: Logger::silent(),
-    });
+fn run(
+    env: &Env,
+    name: &str,
+    directory: &Path,
+    of: usize,
+    waiting: usize,
+    payload: usize,
+    seconds: Duration,
+) {
     let options = Options::new(directory.join("journal"));
-    let (journal, writer, _) = Journal::open(&env, options, &mut Nothing).unwrap();
+    let (journal, writer, _) = Journal::open(env, options, &mut Nothing).unwrap();
     let task = writer.start().unwrap();
     // One stream has two batches on their way, so that one is encoded while the other is synced.
     let lanes = if of == 1 && waiting > 1 { 2 } else { 1 };
     let mut streams: Vec<Stream> = (0..of)
-        .map(|id| Stream::create(directory, id, waiting / of / lanes))
+        .map(|id| Stream::create(env, directory, id, waiting / of / lanes))
         .collect();
     let payload = vec![b'x'; payload];
     let (sender, acks) = channel();
     // The first seconds make segments, which happens once.
-    let warm = Instant::now() + Duration::from_secs(3);
+    let warm = env.now() + Duration::from_secs(3);
     for _ in 0..lanes {
         for (id, stream) in streams.iter_mut().enumerate() {
             send(&journal, stream, id, &payload, &sender);
         }
     }
-    drive(&journal, &mut streams, &payload, &sender, &acks, warm);
-    let begun = Instant::now();
-    let (batches, mut latencies) = drive(&journal, &mut streams, &payload, &sender, &acks, begun + seconds);
-    let time = begun.elapsed();
+    drive(env, &journal, &mut streams, &payload, &sender, &acks, warm);
+    let begun = env.now();
+    let (batches, mut latencies) = drive(
+        env,
+        &journal,
+        &mut streams,
+        &payload,
+        &sender,
+        &acks,
+        begun + seconds,
+    );
+    let time = env.now() - begun;
     let records = batches * streams[0].waiting as u64;
     let bytes = records * (payload.len() + RECORD_OVERHEAD) as u64;
     row(name, batches / of as u64, records, bytes, time, &mut latencies);
@@ -267,6 +323,7 @@ type Ack = (usize, Instant);
 
 /// Answers acks until `end`, and says how many there were and how long they took.
 fn drive(
+    env: &Env,
     journal: &Journal,
     streams: &mut [Stream],
     payload: &[u8],
@@ -275,11 +332,11 @@ fn drive(
     end: Instant,
 ) -> (u64, Vec<u32>) {
     let (mut batches, mut latencies) = (0, Vec::new());
-    while Instant::now() < end {
+    while env.now() < end {
         let mut next = acks.recv().ok();
         while let Some((id, at)) = next {
             batches += 1;
-            latencies.push(micros(at));
+            latencies.push(micros(env, at));
             send(journal, &mut streams[id], id, payload, sender);
             next = acks.try_recv().ok();
         }
@@ -288,7 +345,7 @@ fn drive(
 }
 
 fn send(journal: &Journal, stream: &mut Stream, id: usize, payload: &[u8], acks: &Sender<Ack>) {
-    let (acks, at) = (acks.clone(), Instant::now());
+    let (acks, at) = (acks.clone(), stream.env.now());
     let item = stream.append(stream.waiting, payload);
     journal.submit(Batch {
         items: vec![item],

@@ -12,6 +12,9 @@ use crate::item::{Incarnation, Item, Scope, SharedBytes, Target};
 /// Bytes of one target that are written at once, whatever their age.
 const WRITE_BYTES: usize = 256 << 10;
 
+/// Bytes of one target that are synced at once, whatever their age: a sync of many more holds up everybody's.
+const SYNC_BYTES: usize = 2 << 20;
+
 /// Age at which bytes are written to their target.
 const WRITE_AFTER: Duration = Duration::from_millis(100);
 
@@ -41,6 +44,8 @@ struct Entry {
     /// The oldest frame that has something for this target which is not synced; `LAZY` for what never went through a frame.
     first: u64,
     sync_at: Instant,
+    /// Written since the last sync began.
+    unsynced: usize,
     state: State,
 }
 
@@ -109,6 +114,7 @@ impl Dirty {
                 write_at: None,
                 first: frame,
                 sync_at,
+                unsynced: 0,
                 state: State::Idle,
             }
         });
@@ -167,8 +173,17 @@ impl Dirty {
             }
             return Err(failure);
         }
-        entry.pending_bytes = 0;
+        entry.unsynced += std::mem::take(&mut entry.pending_bytes);
         set(&mut self.by_write, &mut entry.write_at, None, key);
+        if entry.unsynced >= SYNC_BYTES
+            && entry.first != LAZY
+            && entry.state == State::Idle
+            && entry.sync_at > now
+        {
+            self.by_sync.remove(&(entry.sync_at, key));
+            self.by_sync.insert((now, key));
+            entry.sync_at = now;
+        }
         Ok(())
     }
 
@@ -245,6 +260,7 @@ impl Dirty {
             return Ok(None);
         };
         self.syncs += 1;
+        entry.unsynced = 0;
         entry.state = State::Syncing(self.syncs, None);
         self.by_sync.remove(&(entry.sync_at, key));
         self.syncing += 1;

@@ -10,8 +10,8 @@ use crate::frame::{BLOCK, SegmentHeader};
 /// Bytes that one call zeroes: what a batch waits for at most.
 const ZERO_STEP: u64 = 1 << 20;
 
-/// How far initialised bytes are kept ahead of the frames.
-const ZERO_AHEAD: u64 = 4 << 20;
+/// Initialised bytes ahead of the frames are made twice this when they become fewer.
+const ZERO_LOW: u64 = 2 << 20;
 
 /// A segment's file and what is in it.
 pub(crate) struct Segment {
@@ -24,6 +24,7 @@ pub(crate) struct Segment {
     position: u64,
     /// Up to where the file has blocks that were written, so that overwriting them changes no metadata.
     initialised: u64,
+    is_initialising: bool,
     /// Frames of earlier uses end here. 0: none.
     stale: u64,
     /// A write or sync failed. It is read, not written, and goes when it is not needed any more.
@@ -69,6 +70,7 @@ impl Segment {
             last: 0,
             position: 0,
             initialised: length,
+            is_initialising: false,
             stale: length,
             distrusted: false,
         }
@@ -126,19 +128,27 @@ impl Segment {
     }
 
     /// Zeroes a step ahead of the frames, if that is due; the next frame's sync makes it last. True while more is due.
-    pub(crate) fn initialise(&mut self, capacity: u64) -> bool {
-        let wanted = capacity.min(self.position + ZERO_AHEAD);
-        if self.position == 0 || self.initialised >= wanted {
+    ///
+    /// Each step makes one sync slower, so there are few and large ones; frames of `recent` bytes are not to catch up with them.
+    pub(crate) fn initialise(&mut self, capacity: u64, recent: u64) -> bool {
+        let low = self.position + ZERO_LOW.max(4 * recent);
+        let high = self.position + 2 * ZERO_LOW.max(4 * recent);
+        if self.position == 0 || self.initialised >= capacity {
             return false;
         }
-        // As much as was written, twice, so that a busy journal gets ahead as well.
-        let step = ZERO_STEP.min(wanted - self.initialised);
+        self.is_initialising |= self.initialised < low;
+        if !self.is_initialising {
+            return false;
+        }
+        let step = ZERO_STEP.max(2 * recent).min(capacity - self.initialised);
         if self.file.write_zeros(self.initialised, step).is_err() {
             // It only makes later syncs faster. A disk that is full or ill shows at the next frame.
+            self.is_initialising = false;
             return false;
         }
         self.initialised += step;
-        self.initialised < wanted
+        self.is_initialising = self.initialised < high.min(capacity);
+        self.is_initialising
     }
 
     /// Overwrites a step of a segment whose frames are not needed. True while there is more to do; then it is synced.

@@ -27,6 +27,8 @@ pub(crate) struct Segments {
     generation: u64,
     /// Number of the last frame that is durable.
     number: u64,
+    /// Bytes of the last frame.
+    recent: u64,
     /// A frame failed, and may come back at a replay until a later segment begins.
     void_due: bool,
 }
@@ -58,6 +60,7 @@ impl Segments {
             slot,
             generation,
             number,
+            recent: 0,
             void_due: false,
         }
     }
@@ -107,6 +110,7 @@ impl Segments {
         match current.append(frame, number) {
             Ok(()) => {
                 self.number = number;
+                self.recent = span;
                 self.void_due = false;
                 Ok(())
             }
@@ -188,10 +192,10 @@ impl Segments {
 
     /// Prepares the current segment a step ahead. True while more is to be done.
     pub(crate) fn initialise(&mut self) -> bool {
-        let capacity = self.capacity;
+        let (capacity, recent) = (self.capacity, self.recent);
         self.current
             .as_mut()
-            .is_some_and(|current| current.initialise(capacity))
+            .is_some_and(|current| current.initialise(capacity, recent))
     }
 
     /// Adds a segment that was found and is not needed.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 pub(super) const USAGE: &str = "\
 usage: cargo xtask bench [options]
        cargo xtask bench store [BACKEND [WORK]]
+       cargo xtask bench floor|journal --help
 
   --vs PATH       the reference server (target/tools/nats-server)
   --dunlin PATH   measure this program instead of building Dunlin
