@@ -1,6 +1,7 @@
 //! The broker as a process: the command line, and what is said about the configuration. What follows is [`life`].
 
 mod life;
+mod store;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ fn obey(command: Command, arguments: &[String], terminal: Terminal) -> ExitCode 
         Command::Completions(shell) => terminal.say(&shell.completions()),
         Command::Man => terminal.say(&cli::manual(VERSION, NATS_LEVEL)),
         Command::Config(command) => configuration::obey(command, probe, terminal),
+        Command::Store(command) => store::obey(command, terminal),
         Command::Plugins => match dunlin::built_in_plugins() {
             Ok(registry) => terminal.say(&plugins::list(&registry)),
             Err(error) => terminal.refuse(&error),

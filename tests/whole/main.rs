@@ -32,3 +32,4 @@ mod security;
 mod sim;
 mod simulation;
 mod slow_consumers;
+mod store_command;

@@ -27,6 +27,7 @@ pub mod small;
 pub mod sources;
 mod stamped;
 pub mod stream_state;
+pub mod tool;
 pub mod wheel;
 
 pub use engine::{FileBackend, FileStoreOptions};

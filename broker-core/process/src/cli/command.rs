@@ -5,7 +5,7 @@
 use dunlin_config::Format;
 
 use super::definition::WORDS;
-use super::{CliError, Command, Shell};
+use super::{CliError, Command, Shell, store};
 
 /// What is to be done with a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,10 @@ pub(super) fn of(word: &str, arguments: &[String]) -> Result<Command, CliError> 
         },
         ("config", arguments) => match config(arguments) {
             Some(command) => Command::Config(command),
+            None => return Err(wrong_arguments(&name)),
+        },
+        ("store", arguments) => match store::of(arguments) {
+            Some(command) => Command::Store(command),
             None => return Err(wrong_arguments(&name)),
         },
         ("plugins" | "man" | "completions", _) => return Err(wrong_arguments(&name)),

@@ -93,6 +93,9 @@ pub(super) struct Word {
 /// What may follow `config`.
 const CONFIG: Proposes = Proposes::Words(&["check", "convert", "diff", "explain", "schema"]);
 
+/// What may follow `store`.
+const STORE: Proposes = Proposes::Words(&["check", "repair", "stat", "dump"]);
+
 /// The commands.
 pub(super) const WORDS: &[Word] = &[
     Word {
@@ -124,6 +127,30 @@ pub(super) const WORDS: &[Word] = &[
         arguments: "schema",
         help: "Show the JSON schema of the configuration, for editors",
         proposes: CONFIG,
+    },
+    Word {
+        name: "store",
+        arguments: "check <dir> [--json]",
+        help: "Verify every file and record of a store directory, of an account or a stream",
+        proposes: STORE,
+    },
+    Word {
+        name: "store",
+        arguments: "repair <dir> [--json]",
+        help: "Make a damaged store open again; what is replaced is kept in set-aside",
+        proposes: STORE,
+    },
+    Word {
+        name: "store",
+        arguments: "stat <dir> [--json]",
+        help: "Say what a store directory holds",
+        proposes: STORE,
+    },
+    Word {
+        name: "store",
+        arguments: "dump <dir> [--from <seq>] [--to <seq>] [--json]",
+        help: "Show messages. All of these take --account <name>, --key-file <file>\nand --cipher <aes|chacha>",
+        proposes: STORE,
     },
     Word {
         name: "plugins",

@@ -52,9 +52,12 @@ pub fn manual(version: &str, level: &str) -> String {
     page.push_str(
         ".SH EXIT STATUS\n\
          0 after a stop, and after flags that are not understood, as nats\\-server has it; 1 after an error.\n\
+         \\fBstore\\fR: 0 nothing is damaged, 1 something is, 2 the directory cannot be read.\n\
          .SH ENVIRONMENT\n\
          .TP\n\\fBNOTIFY_SOCKET\\fR, \\fBWATCHDOG_USEC\\fR, \\fBWATCHDOG_PID\\fR\n\
-         Set by systemd, which is told when the broker is ready, reloads, stops, and that it is alive.\n",
+         Set by systemd, which is told when the broker is ready, reloads, stops, and that it is alive.\n\
+         .TP\n\\fBDUNLIN_STORE_KEY\\fR, \\fBDUNLIN_STORE_PREV_KEY\\fR\n\
+         Keys of an encrypted store for \\fBstore\\fR, where no \\fI\\-\\-key\\-file\\fR is given.\n",
     );
     page
 }

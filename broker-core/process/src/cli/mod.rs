@@ -13,6 +13,7 @@ mod flags;
 mod man;
 mod redact;
 mod signal;
+mod store;
 mod usage;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use flags::Flags;
 pub use man::manual;
 pub use redact::redacted;
 pub use signal::{SignalError, send_signal};
+pub use store::{StoreAction, StoreCommand};
 pub use usage::{tls_help, usage};
 
 /// What the command line asks for.
@@ -50,6 +52,8 @@ pub enum Command {
     Man,
     /// Look at a configuration.
     Config(ConfigCommand),
+    /// Look at a store directory, or repair it.
+    Store(StoreCommand),
     /// List the plugins of this binary.
     Plugins,
     /// Send a signal: its name, and to whom.

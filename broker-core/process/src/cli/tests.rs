@@ -324,6 +324,43 @@ fn the_help_for_tls_lists_ciphers_and_curves() {
 }
 
 #[test]
+fn a_store_command_takes_its_options_in_any_order() {
+    let parse = |line: &str| parse(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    let command = StoreCommand {
+        action: StoreAction::Check,
+        directory: "dir".to_owned(),
+        account: None,
+        key_file: None,
+        is_aes: false,
+        is_json: false,
+    };
+    assert_eq!(parse("store check dir"), Ok(Command::Store(command.clone())));
+    let all = StoreCommand {
+        action: StoreAction::Dump { range: 5..=9 },
+        account: Some("A".to_owned()),
+        key_file: Some("k".to_owned()),
+        is_aes: true,
+        is_json: true,
+        ..command
+    };
+    let line = "store dump dir --to 9 -json --account A --cipher aes --from 5 --key-file k";
+    assert_eq!(parse(line), Ok(Command::Store(all)));
+    for line in [
+        "store",
+        "store check",
+        "store look dir",
+        "store check --json",
+        "store check dir --cipher des",
+        "store check dir --from 5",
+        "store dump dir --from five",
+        "store dump dir --account",
+        "store dump dir other",
+    ] {
+        assert!(matches!(parse(line), Err(CliError::Arguments(_))), "{line}");
+    }
+}
+
+#[test]
 fn commands_take_their_arguments_and_no_others() {
     let config = |command| Ok(Command::Config(command));
     let file = || "x.conf".to_owned();

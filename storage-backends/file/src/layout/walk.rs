@@ -158,7 +158,11 @@ impl AccountListing {
 }
 
 impl GroupListing {
-    fn read(disk: &dyn Disk, path: PathBuf) -> io::Result<Self> {
+    /// Reads the directory of a raft group.
+    ///
+    /// # Errors
+    /// A directory of the layout cannot be read.
+    pub fn read(disk: &dyn Disk, path: PathBuf) -> io::Result<Self> {
         let mut log = StreamListing::read(disk, path)?;
         let mut snapshots = Vec::new();
         let files = std::mem::take(&mut log.foreign);
