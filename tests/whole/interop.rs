@@ -15,7 +15,7 @@ mod limits;
 mod rust_client;
 mod tls;
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -102,6 +102,16 @@ fn interop_nats_js_on_the_reference() {
 }
 
 #[test]
+fn interop_nats_java() {
+    nats_java(Kind::Dunlin);
+}
+
+#[test]
+fn interop_nats_java_on_the_reference() {
+    nats_java(Kind::Reference);
+}
+
+#[test]
 fn interop_nats_cli() {
     cli::check(Kind::Dunlin);
 }
@@ -130,6 +140,24 @@ fn nats_js(kind: Kind) {
         return;
     };
     run(kind, Path::new("node"), &[script.as_os_str()]);
+}
+
+fn nats_java(kind: Kind) {
+    let Some(class_path) = class_path() else { return };
+    run(
+        kind,
+        Path::new("java"),
+        &["-cp".as_ref(), &class_path, "Client".as_ref()],
+    );
+}
+
+/// Where the Java client and its library lie.
+fn class_path() -> Option<OsString> {
+    let classes = tool("java/classes")?;
+    let mut path = classes.clone().into_os_string();
+    path.push(if cfg!(windows) { ";" } else { ":" });
+    path.push(classes.with_file_name("lib").join("*"));
+    Some(path)
 }
 
 /// Runs a client program to its end, restarts the server when it asks, and expects each check to be reported good once.

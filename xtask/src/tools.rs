@@ -40,6 +40,11 @@ enum Recipe {
         sources: &'static str,
         folder: &'static str,
     },
+    /// Compiled classes beside the pinned packages of a `pom.xml`, in `classes` and `lib`.
+    Java {
+        sources: &'static str,
+        folder: &'static str,
+    },
 }
 
 /// Whether a tool is there.
@@ -89,7 +94,18 @@ pub(crate) const ALL: &[Tool] = &[
             folder: "js",
         },
     },
+    Tool {
+        name: "nats.java",
+        toolchain: "mvn",
+        recipe: Recipe::Java {
+            sources: "tests/interop/java",
+            folder: "java",
+        },
+    },
 ];
+
+/// What fetches the packages of a `pom.xml`.
+const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies";
 
 /// The command. What is missing is told, what failed is an error.
 ///
@@ -199,6 +215,28 @@ impl Place {
                 ];
                 execute(Command::new("npm").args(flags).current_dir(folder))?;
             }
+            Recipe::Java { sources, folder } => {
+                let (sources, folder) = (self.root.join(sources), self.tools.join(folder));
+                let (lib, classes) = (folder.join("lib"), folder.join("classes"));
+                let mut out = std::ffi::OsString::from("-DoutputDirectory=");
+                out.push(&lib);
+                execute(
+                    Command::new("mvn")
+                        .args(["--quiet", "--batch-mode", MAVEN_COPY])
+                        .arg(out)
+                        .arg("--file")
+                        .arg(sources.join("pom.xml")),
+                )?;
+                let programs = files(&sources).map_err(failed)?.into_iter();
+                execute(
+                    Command::new("javac")
+                        .arg("-d")
+                        .arg(classes)
+                        .arg("-cp")
+                        .arg(lib.join("*"))
+                        .args(programs.filter(|file| file.extension().is_some_and(|end| end == "java"))),
+                )?;
+            }
         }
         fs::write(&record, parts).map_err(failed)
     }
@@ -212,6 +250,7 @@ impl Place {
             Recipe::GoBuild { program, .. } => self.tools.join(program),
             Recipe::Python { folder, .. } => self.tools.join(folder).join("bin/python"),
             Recipe::Node { folder, .. } => self.tools.join(folder).join("node_modules"),
+            Recipe::Java { folder, .. } => self.tools.join(folder).join("classes"),
         }
     }
 
@@ -227,7 +266,7 @@ impl Place {
             Recipe::GoInstall(module) => Ok(module.to_owned()),
             Recipe::GoBuild { folder, .. } => all(folder),
             Recipe::Python { requirements, .. } => fs::read_to_string(self.root.join(requirements)),
-            Recipe::Node { sources, .. } => all(sources),
+            Recipe::Node { sources, .. } | Recipe::Java { sources, .. } => all(sources),
         }
     }
 }

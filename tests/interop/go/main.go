@@ -33,8 +33,12 @@ var checks = []struct {
 }
 
 func main() {
+	if len(os.Args) == 3 {
+		modes(os.Args[1], os.Args[2])
+		return
+	}
 	if len(os.Args) != 2 {
-		fmt.Fprintln(os.Stderr, "usage: interop URL")
+		fmt.Fprintln(os.Stderr, "usage: interop URL [FOLDER]")
 		os.Exit(2)
 	}
 	failed := false

@@ -1,4 +1,4 @@
-//! TLS in all modes as real clients know it: async-nats, and nats.go in the `nats` CLI.
+//! TLS in all modes as real clients know it: async-nats, the `nats` CLI, and the programs of `tests/interop`.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_nats::ConnectOptions;
 use futures_util::StreamExt as _;
 
+use dunlin_tests::paths;
 use dunlin_tests::server::{Kind, Server};
 
 use crate::host::{server_with, tool};
@@ -65,7 +66,57 @@ fn all_modes(kind: Kind) {
             certified,
         );
         cli(&server, mode, &["--tlsfirst"], first);
+        let expected = [
+            ("trusting", trusting),
+            ("certified", certified),
+            ("first", first),
+            ("plain", plain),
+        ];
+        let expected = expected.map(|(who, is_good)| format!("{who} {}", if is_good { "yes" } else { "no" }));
+        // Side by side: most of their time is waiting for a server that does not answer.
+        let running: Vec<_> = programs()
+            .into_iter()
+            .map(|mut program| {
+                program
+                    .arg(server.url())
+                    .arg(server.folder())
+                    .stdin(Stdio::null());
+                program.stdout(Stdio::piped()).stderr(Stdio::piped());
+                (program.spawn().unwrap(), format!("{program:?}"))
+            })
+            .collect();
+        for (program, name) in running {
+            let told = program.wait_with_output().unwrap();
+            let (said, why) = (
+                String::from_utf8_lossy(&told.stdout),
+                String::from_utf8_lossy(&told.stderr),
+            );
+            let said: Vec<_> = said.lines().collect();
+            assert_eq!(said, expected, "{mode}: {name}: {why}");
+        }
     }
+}
+
+/// The programs of `tests/interop` that say who gets in, as far as they are installed.
+fn programs() -> Vec<Command> {
+    let mut programs = Vec::new();
+    programs.extend(tool("interop-go").map(Command::new));
+    programs.extend(tool("py/bin/python").map(|python| {
+        let mut program = Command::new(python);
+        program.arg(paths::source("interop/python/modes.py"));
+        program
+    }));
+    programs.extend(tool("js/modes.mjs").map(|script| {
+        let mut program = Command::new("node");
+        program.arg(script);
+        program
+    }));
+    programs.extend(super::class_path().map(|path| {
+        let mut program = Command::new("java");
+        program.arg("-cp").arg(path).arg("Client");
+        program
+    }));
+    programs
 }
 
 /// A message goes through, or the client does not get in.
