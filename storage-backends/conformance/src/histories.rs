@@ -78,7 +78,7 @@ pub fn long(make: Make<'_>) {
         };
         step.run(&mut *stand);
         model.run(&step);
-        if at % 500 == 0 {
+        if at % 200 == 0 {
             model.ask(&*stand, at * 7 % 1000);
         }
     }

@@ -83,7 +83,7 @@ macro_rules! suite {
                     times_are_kept_as_given, skipped_sequences_hold_nothing, a_skip_ends_where_sequences_do,
                     the_observer_hears_every_change_of_use, each_change_has_a_later_ticket;
                 read: a_load_finds_what_is_held_and_nothing_else, neighbours_are_found_over_any_gap,
-                    a_step_over_a_huge_gap_costs_nothing, next_and_previous_find_what_any_filter_matches,
+                    deleted_sequences_are_shown_in_runs, a_step_over_a_huge_gap_costs_nothing, next_and_previous_find_what_any_filter_matches,
                     next_and_previous_end_at_the_edges, a_walk_back_over_holes_sees_all,
                     the_sequence_at_a_time_is_that_of_the_first_not_older,
                     the_state_of_a_filter_counts_from_a_sequence, a_subject_with_any_byte_is_found;
@@ -91,7 +91,8 @@ macro_rules! suite {
                     subjects_are_counted, pending_messages_are_counted_from_a_sequence,
                     pending_subjects_are_those_whose_last_message_lies_ahead,
                     last_sequences_are_sorted_and_bounded, last_sequences_look_back_from_a_sequence,
-                    removals_leave_right_figures_of_each_subject, a_stream_that_tracks_no_subjects_finds_by_sequence;
+                    removals_leave_right_figures_of_each_subject,
+                    questions_about_many_subjects_are_answered_alike, a_stream_that_tracks_no_subjects_finds_by_sequence;
                 remove: a_removed_message_is_gone, the_first_moves_on_over_holes, the_last_stays_when_it_is_removed,
                     an_emptied_stream_goes_on_counting, an_erased_message_is_gone_as_well;
                 purge: a_purge_of_everything_keeps_the_numbering, a_purge_takes_what_matches,

@@ -1,6 +1,7 @@
 //! What a stream should hold, in the plainest form, and the operations that change both.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 use dunlin_api::{
     Counting, Filter, FilterBuf, NewMessage, Purge, PurgeExtent, Removal, StorageType, StoredMessage,
@@ -8,7 +9,7 @@ use dunlin_api::{
 };
 use proptest::prelude::*;
 
-use crate::stand::{answer, filter, found, sequences};
+use crate::stand::{answer, filter, found, holes, sequences};
 
 /// Subjects that histories use: some share a beginning, one is the beginning of another.
 const SUBJECTS: [&str; 8] = ["a", "a.b", "a.c", "b.c", "b.c.d", "b.d", "c.b", "c.c.c"];
@@ -65,7 +66,7 @@ fn any_place() -> impl Strategy<Value = u64> {
 
 fn any_stage() -> impl Strategy<Value = Step> {
     let headers = prop_oneof![3 => Just(0), 1 => 1..40_usize];
-    let payload = prop_oneof![8 => 0..60_usize, 1 => 0..3000_usize];
+    let payload = prop_oneof![8 => 0..60_usize, 1 => 0..6000_usize];
     (0..SUBJECTS.len(), headers, payload, 0..3_i64)
         .prop_map(|(subject, headers, payload, later)| Step::Stage(subject, headers, payload, later))
 }
@@ -336,10 +337,21 @@ impl Model {
             assert_eq!(answer(stream.load(*sequence)).as_ref(), Some(message));
         }
         assert_eq!(timers(stream), self.timers);
+        self.check_holes(stream);
         // Each of the filters, at another place each.
         for place in [0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 1000] {
             self.ask(stream, place);
         }
+    }
+
+    fn check_holes(&self, stream: &dyn StreamStore) {
+        let state = stream.state();
+        let holes = holes(stream);
+        let total: u64 = holes.iter().map(|run| run.end() - run.start() + 1).sum();
+        assert_eq!(total, state.deleted());
+        assert!(holes.is_sorted_by(|one, next| one.end() + 1 < *next.start()));
+        let is_hole = |run: &RangeInclusive<u64>| self.held.range(run.clone()).next().is_none();
+        assert!(holes.iter().all(is_hole), "{holes:?}");
     }
 
     /// Some questions at a place of the stream; cheap enough for every step of a history.

@@ -1,6 +1,6 @@
 //! One stream of a backend under test, and what its observer hears.
 
-use std::ops::{Deref, DerefMut};
+use std::ops::{Deref, DerefMut, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -244,4 +244,14 @@ pub(crate) fn found(message: Answer<Option<StoredMessage>>) -> Option<u64> {
 pub(crate) fn sequences(stream: &dyn StreamStore) -> Vec<u64> {
     let step = |last: &u64| last.checked_add(1).and_then(|from| stream.at_or_after(from));
     std::iter::successors(stream.at_or_after(0), step).collect()
+}
+
+/// The runs of sequences that hold nothing.
+pub(crate) fn holes(stream: &dyn StreamStore) -> Vec<RangeInclusive<u64>> {
+    let mut holes = Vec::new();
+    stream.each_deleted(&mut |run| {
+        holes.push(run);
+        true
+    });
+    holes
 }

@@ -43,6 +43,14 @@ impl Chunk {
         }
     }
 
+    /// The last delta, where every one up to it has a message.
+    pub(crate) fn whole(&self) -> Option<u32> {
+        match self {
+            Self::Packed(packed) => packed.whole(),
+            Self::Large(_) => Some(0),
+        }
+    }
+
     /// The message with a delta.
     pub(crate) fn get(&self, delta: u32) -> Option<Stored<'_>> {
         match self {

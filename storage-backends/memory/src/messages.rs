@@ -1,6 +1,7 @@
 //! The messages of a stream by sequence, in runs.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use dunlin_api::{NewMessage, StoredMessage};
 
@@ -118,6 +119,30 @@ impl Messages {
             let found = run.iter_to(delta_of(to, *base).unwrap_or(u32::MAX)).rev();
             found.map(move |(delta, stored)| (base + u64::from(delta), stored))
         })
+    }
+
+    /// Shows each run of sequences from `first` on and before `end` that have no message, until `visit` returns false.
+    /// Costs a look at each run of messages, and at each message of those that have holes.
+    pub(crate) fn each_hole(&self, first: u64, end: u64, visit: &mut dyn FnMut(RangeInclusive<u64>) -> bool) {
+        let mut next = first;
+        let mut held = |from: u64, through: u64| {
+            let is_wanted = next >= from || visit(next..=from - 1);
+            next = through.saturating_add(1);
+            is_wanted
+        };
+        for (base, run) in &self.runs {
+            let goes_on = match run.whole() {
+                Some(last) => held(*base, base + u64::from(last)),
+                None => run.iter_from(0).all(|(delta, _)| {
+                    let at = base + u64::from(delta);
+                    held(at, at)
+                }),
+            };
+            if !goes_on {
+                return;
+            }
+        }
+        held(end, end);
     }
 
     /// The sequence of the first message that is not older than `time`, searched for by halves.

@@ -150,6 +150,12 @@ impl Packed {
         self.slots.len() - self.dead_slots
     }
 
+    /// The last delta, where every one up to it has a record.
+    pub(crate) fn whole(&self) -> Option<u32> {
+        let last = self.slots.last()?.delta;
+        (self.dead_slots == 0 && self.slots.len() as u64 == u64::from(last) + 1).then_some(last)
+    }
+
     /// Whether no record is left.
     pub(crate) fn is_empty(&self) -> bool {
         self.dead_slots == self.slots.len()

@@ -1,5 +1,7 @@
 //! The store of a stream.
 
+use std::ops::RangeInclusive;
+
 use dunlin_api::{
     Answer, ConsumerStore, Counting, Due, Filter, Lease, Load, NewMessage, OpenNames, Purge, PurgeExtent,
     Purged, Removal, SourcePosition, SourcePositions, Staged, StorageType, StoreError, StoredMessage,
@@ -275,6 +277,13 @@ impl StreamStore for MemoryStream {
 
     fn at_or_before(&self, to: u64) -> Option<u64> {
         self.messages.at_or_before(to)
+    }
+
+    fn each_deleted(&self, visit: &mut dyn FnMut(RangeInclusive<u64>) -> bool) {
+        let end = self.last.saturating_add(1);
+        if let Some((first, _)) = self.first {
+            self.messages.each_hole(first, end, visit);
+        }
     }
 
     fn next(&self, filters: &[Filter<'_>], from: u64) -> Answer<Option<StoredMessage>> {

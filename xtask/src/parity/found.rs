@@ -13,6 +13,8 @@ pub(super) struct Tests {
     /// Whether it is ignored.
     functions: BTreeMap<String, bool>,
     scripts: BTreeSet<String>,
+    /// What `suite!` makes.
+    suite: Vec<String>,
 }
 
 impl Tests {
@@ -40,9 +42,13 @@ impl Tests {
                 .map(|(name, ignored)| ((*name).to_owned(), *ignored))
                 .collect(),
             scripts: scripts.iter().map(|name| (*name).to_owned()).collect(),
+            suite: Vec::new(),
         }
     }
 }
+
+/// Where the tests are listed that `suite!` makes for a store.
+const SUITE: &str = "storage-backends/conformance/src/lib.rs";
 
 /// Finds all tests.
 pub(super) fn tests(root: &Path) -> Result<Tests, String> {
@@ -50,6 +56,7 @@ pub(super) fn tests(root: &Path) -> Result<Tests, String> {
         scripts: dunlin_tests::differential::names()?.into_iter().collect(),
         ..Tests::default()
     };
+    tests.suite = suite(&source::mask(&project::read(&root.join(SUITE))?));
     for package in project::packages(root)? {
         for (prefix, file) in targets(&package) {
             if file.exists() {
@@ -103,6 +110,13 @@ fn walk(file: &Path, folder: &Path, prefix: &str, tests: &mut Tests) -> Result<(
         path.push(function.name.clone());
         tests.functions.insert(path.join("::"), function.is_ignored());
     }
+    for suite in suites(&source::mask(&text)) {
+        let made = tests
+            .suite
+            .iter()
+            .map(|test| (format!("{prefix}::{suite}::{test}"), false));
+        tests.functions.extend(made);
+    }
     for module in &items.file_modules {
         let mut inner = folder.to_path_buf();
         inner.extend(&module.modules);
@@ -129,6 +143,38 @@ fn walk(file: &Path, folder: &Path, prefix: &str, tests: &mut Tests) -> Result<(
     Ok(())
 }
 
+/// The tests that `suite!` makes: those of the rules, and those that stand in the macro itself.
+fn suite(masked: &str) -> Vec<String> {
+    let (_, rest) = masked.split_once("$crate::rules!($make;").unwrap_or_default();
+    let (rules, rest) = rest.split_once(");").unwrap_or_default();
+    let about = rules.split(';').filter_map(|group| group.split_once(':'));
+    let rules = about.flat_map(|(about, rules)| {
+        let rules = rules.split(',').map(str::trim);
+        rules.map(move |rule| format!("{}::{rule}", about.trim()))
+    });
+    let (rest, _) = rest.split_once("macro_rules!").unwrap_or((rest, ""));
+    let own = rest
+        .split("fn ")
+        .skip(1)
+        .filter_map(|function| function.split('(').next());
+    rules.chain(own.map(str::to_owned)).collect()
+}
+
+/// The suites that a file asks for, each by the path of its module: they stand at its top or in its `mod tests`.
+fn suites(masked: &str) -> Vec<String> {
+    let calls = masked.match_indices("suite!(").map(|(at, call)| {
+        let name = masked[at + call.len()..].split(',').next().unwrap_or_default();
+        let module = if masked[..at].contains("mod tests {") {
+            "tests::"
+        } else {
+            ""
+        };
+        format!("{module}{}", name.trim())
+    });
+    // In the macro itself there is no name.
+    calls.filter(|name| !name.contains('$')).collect()
+}
+
 /// What stands in `#[path = "…"]` on the line before a module.
 fn path_attribute<'a>(text: &'a str, module: &str) -> Option<&'a str> {
     let declaration = format!("mod {module};");
@@ -148,6 +194,8 @@ mod tests {
             "dunlin_tests::whole::interop::interop_nats_go",
             "dunlin_tests::whole::security::identity::accounts_share_nothing",
             "differential/pub_sub.script",
+            "dunlin_example_store::tests::default_bodies::open::a_stream_is_open_once",
+            "dunlin_example_store::tests::example_store::random_histories_agree_with_a_plain_model",
         ] {
             assert_eq!(tests.problem(name), None);
         }

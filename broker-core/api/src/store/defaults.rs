@@ -1,6 +1,7 @@
 //! Right answers for any store, from the methods that it must have: they walk its messages, and wait for cold ones.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use dunlin_subject::{Filter, Subject, SubjectBuf, matches};
 
@@ -31,6 +32,25 @@ pub(super) fn at_or_before<S: StreamStore + ?Sized>(store: &S, to: u64) -> Optio
         }
     }
     Some(low)
+}
+
+pub(super) fn each_deleted<S: StreamStore + ?Sized>(
+    store: &S,
+    visit: &mut dyn FnMut(RangeInclusive<u64>) -> bool,
+) {
+    let state = store.state();
+    let mut next = state.first.max(1);
+    while next <= state.last {
+        let found = store.at_or_after(next);
+        let end = found.map_or(state.last, |found| found - 1);
+        if next <= end && !visit(next..=end) {
+            break;
+        }
+        let Some(after) = found.and_then(|found| found.checked_add(1)) else {
+            break;
+        };
+        next = after;
+    }
 }
 
 pub(super) fn next<S: StreamStore + ?Sized>(

@@ -1,5 +1,7 @@
 //! One stream's messages.
 
+use std::ops::RangeInclusive;
+
 use dunlin_subject::{Filter, Subject};
 
 use super::{
@@ -138,6 +140,12 @@ pub trait StreamStore: Send {
     /// The last sequence up to `to` that holds a message. Logarithmically many calls of `at_or_after`.
     fn at_or_before(&self, to: u64) -> Option<u64> {
         defaults::at_or_before(self, to)
+    }
+
+    /// Shows `visit` each run of sequences between the first and the last that hold nothing, by rising sequence, until
+    /// it returns false. Together they are as many as [`StreamState::deleted`] says. Cost: *n* calls of `at_or_after`.
+    fn each_deleted(&self, visit: &mut dyn FnMut(RangeInclusive<u64>) -> bool) {
+        defaults::each_deleted(self, visit);
     }
 
     /// The first message from `from` on that matches one of the filters; no filter matches all (STORE-93). Cost: *n*.

@@ -1,8 +1,8 @@
 //! Finding messages by sequence, subject and time.
 
-use dunlin_api::{Filter, Removal, SubjectState};
+use dunlin_api::{Filter, Purge, Removal, SubjectState};
 
-use crate::stand::{answer, filter, found, message};
+use crate::stand::{answer, filter, found, holes, message};
 use crate::{Make, Stand};
 
 /// Not before the first, not after the last, not what is removed or skipped. [STORE-92]
@@ -40,6 +40,34 @@ pub fn neighbours_are_found_over_any_gap(make: Make<'_>) {
         assert_eq!(stand.at_or_before(to), before, "to {to}");
     }
     assert_eq!(stand.at_or_after(u64::MAX), None);
+}
+
+/// And those behind the last message. [STORE-80, STORE-146] [TestMemStoreStreamStateDeleted]
+pub fn deleted_sequences_are_shown_in_runs(make: Make<'_>) {
+    let mut stand = Stand::new(make);
+    assert_eq!(holes(&*stand), []);
+    stand.skip(3, None).unwrap();
+    assert_eq!(holes(&*stand), [], "an empty stream has none");
+    stand.fill(&["a"; 10]);
+    for sequence in [5, 7, 8, 11, 13] {
+        stand.remove(sequence, Removal::Remove).unwrap();
+    }
+    stand.skip(1 << 50, None).unwrap();
+    assert_eq!(holes(&*stand), [5..=5, 7..=8, 11..=11, 13..=(1 << 50) + 13]);
+    stand.remove(4, Removal::Remove).unwrap();
+    stand.remove(6, Removal::Remove).unwrap();
+    assert_eq!(holes(&*stand), [11..=11, 13..=(1 << 50) + 13]);
+    stand.truncate(12).unwrap();
+    assert_eq!(holes(&*stand), [11..=11]);
+    let mut count = 0;
+    stand.remove(9, Removal::Remove).unwrap();
+    stand.each_deleted(&mut |_| {
+        count += 1;
+        false
+    });
+    assert_eq!(count, 1, "a visit can stop");
+    stand.purge(&Purge::default()).unwrap();
+    assert_eq!(holes(&*stand), []);
 }
 
 /// Neither to skip nor to find what lies beyond: a loop over it would never end. [STORE-128]

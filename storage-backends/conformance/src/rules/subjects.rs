@@ -187,6 +187,48 @@ pub fn removals_leave_right_figures_of_each_subject(make: Make<'_>) {
     check(&stand, "a", state(1, 6, 6));
 }
 
+/// More than any short cut is made for: the same answers as a look at each message. [STORE-152, STORE-156]
+pub fn questions_about_many_subjects_are_answered_alike(make: Make<'_>) {
+    let mut stand = Stand::new(make);
+    let number = |at: u64| at * 7 % 1000;
+    let subjects: Vec<String> = (1..=2500).map(|at| format!("s.{}.x", number(at))).collect();
+    stand.fill(&subjects.iter().map(String::as_str).collect::<Vec<_>>());
+    stand.fill(&["t", "s.1.x"]);
+    stand.settle();
+    stand.harness.cool();
+    let wide = [filter("s.*.x")];
+    for from in [0, 1, 1250, 2400, 2500] {
+        let next = if from < 1 { 1 } else { from };
+        assert_eq!(found(stand.next(&wide, from)), Some(next));
+        let expected = SubjectState {
+            messages: 2501 - next + 1,
+            first: next,
+            last: 2502,
+        };
+        assert_eq!(answer(stand.filtered_state(&wide, from)), expected);
+    }
+    assert_eq!(found(stand.next(&wide, 2501)), Some(2502));
+    assert_eq!(found(stand.next(&wide, 2503)), None);
+    assert_eq!(found(stand.previous(&wide, 2501)), Some(2500));
+    assert_eq!(found(stand.previous(&wide, 2500)), Some(2500));
+    assert_eq!(
+        found(stand.previous(&[filter("t"), filter("none")], u64::MAX)),
+        Some(2501)
+    );
+    let pending = |from| answer(stand.num_pending(from, &wide, Counting::LastPerSubject));
+    assert_eq!((pending(0), pending(2002), pending(2503)), (1000, 499, 0));
+    assert_eq!(answer(stand.last_sequences(&wide, 1000, 1000)).len(), 1000);
+    assert_eq!(stand.compact(2001).unwrap().messages, 2000);
+    assert_eq!(stand.state().subjects, 501);
+    assert_eq!(answer(stand.filtered_state(&[filter("s.7.x")], 0)).first, 2001);
+    let wide = dunlin_api::Purge {
+        filter: Some(wide[0].to_owned()),
+        extent: dunlin_api::PurgeExtent::Keep(2),
+    };
+    assert_eq!(stand.purge(&wide).unwrap().messages, 499);
+    assert_eq!(stand.sequences(), [2500, 2501, 2502]);
+}
+
 /// Its subject count is 0; by sequence all is there. [STORE-84, STORE-158]
 pub fn a_stream_that_tracks_no_subjects_finds_by_sequence(make: Make<'_>) {
     let mut stand = Stand::with(make, StorageType::File, |options| options.track_subjects = false);
