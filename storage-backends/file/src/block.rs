@@ -50,8 +50,15 @@ impl Damage {
 /// What reading a block shows.
 #[derive(Clone, Debug)]
 pub enum BlockEvent<'a> {
-    /// A record, with its offset in the block in clear.
-    Record(u64, Record<'a>),
+    /// A record.
+    Record {
+        /// Its offset in the block in clear.
+        at: u64,
+        /// Its parts.
+        record: Record<'a>,
+        /// Its checksum.
+        sum: [u8; SUM_LENGTH],
+    },
     /// Damage, shown when the next message behind it is known.
     Damage(Damage),
 }
@@ -187,23 +194,21 @@ impl Reader<'_, '_> {
         base: u64,
         visit: &mut impl FnMut(BlockEvent<'_>),
     ) -> usize {
-        for found in scan.by_ref() {
+        while let Some(found) = scan.next() {
             match found {
                 Found::Record { at, record } => {
-                    self.order.record(base + at as u64, record, visit);
+                    let sum = scan.last_end().and_then(|end| bytes.get(..end)?.last_chunk());
+                    self.form.last_sum = sum.copied().unwrap_or_default();
+                    let at = base + at as u64;
+                    self.order.record(at, record, self.form.last_sum, visit);
                 }
                 Found::Damage { range, reason } => {
-                    self.order
-                        .damage(base + range.start as u64..base + range.end as u64, reason);
+                    let range = base + range.start as u64..base + range.end as u64;
+                    self.order.damage(range, reason);
                 }
             }
         }
-        let used = scan.at();
-        let sum = scan.last_end().and_then(|end| bytes.get(..end)?.last_chunk());
-        if let Some(sum) = sum {
-            self.form.last_sum = *sum;
-        }
-        used
+        scan.at()
     }
 
     /// Makes the window `wanted` bytes long, or as long as the file lasts, and deciphers what is new.
@@ -300,7 +305,13 @@ impl Order {
         }
     }
 
-    fn record(&mut self, at: u64, record: Record<'_>, visit: &mut impl FnMut(BlockEvent<'_>)) {
+    fn record(
+        &mut self,
+        at: u64,
+        record: Record<'_>,
+        sum: [u8; SUM_LENGTH],
+        visit: &mut impl FnMut(BlockEvent<'_>),
+    ) {
         self.pass(at);
         // A tombstone's sequence is that of another place.
         if record.kind != RecordKind::Tombstone {
@@ -309,7 +320,7 @@ impl Order {
             }
             self.last = self.last.max(record.sequence);
         }
-        visit(BlockEvent::Record(at, record));
+        visit(BlockEvent::Record { at, record, sum });
     }
 
     fn damage(&mut self, range: Range<u64>, reason: Reason) {

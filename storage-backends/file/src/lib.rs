@@ -6,6 +6,10 @@
 //! raft snapshots carry), [`legacy`] (`N.idx`) and [`raft`] (small files of raft groups, read only). [`small`] seals small
 //! files and puts their checksums beside them. [`consumer`] is the store of one consumer over all this.
 //!
+//! Blocks: [`record`] is one record, [`compress`] and [`crypt`] are what a block's file may be wrapped in, [`scan`] walks over
+//! records and damage, [`block`] reads a file from end to end, [`recovery`] all blocks of a stream, [`side`] remembers what the
+//! layout cannot show, [`scrub`] says what to read again.
+//!
 //! Rules: STORE-1 to STORE-132.
 
 pub mod block;
@@ -23,6 +27,8 @@ pub mod record;
 pub mod recovery;
 pub mod scan;
 pub mod schedule;
+pub mod scrub;
+pub mod side;
 pub mod small;
 pub mod sources;
 mod stamped;

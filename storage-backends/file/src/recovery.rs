@@ -252,7 +252,7 @@ impl Shared {
         let mut tally = Tally::new(block, self.hashing.clone());
         let owner = &self.request.owner;
         let form = owner.read(self.env.disk(), block, buffer, |event| match event {
-            BlockEvent::Record(_, record) => tally.record(&record),
+            BlockEvent::Record { record, .. } => tally.record(&record),
             BlockEvent::Damage(damage) => tally.damage.push(damage),
         })?;
         tally.form(form);

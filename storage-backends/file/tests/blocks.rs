@@ -114,7 +114,7 @@ fn messages(owner: &BlockOwner, recovered: &Recovered) -> BTreeMap<u64, Message>
     for block in &recovered.blocks {
         let mut buffer = BlockBuffer::default();
         let read = owner.read(&SystemDisk, block.index, &mut buffer, |event| {
-            let BlockEvent::Record(_, record) = event else {
+            let BlockEvent::Record { record, .. } = event else {
                 panic!("{event:?}")
             };
             let is_left = record.sequence >= block.first && !block.deleted.contains(record.sequence);
@@ -251,7 +251,7 @@ fn every_block_is_made_of_records_that_are_written_alike() {
             let mut written = Vec::new();
             let mut buffer = BlockBuffer::default();
             let form = owner.read(&SystemDisk, block, &mut buffer, |event| {
-                let BlockEvent::Record(at, record) = event else {
+                let BlockEvent::Record { at, record, .. } = event else {
                     panic!("{event:?}")
                 };
                 assert_eq!(at, written.len() as u64);

@@ -49,7 +49,7 @@ fn read_with(file: &dyn DiskFile, cipher: Option<&BlockCipher>) -> (Vec<(u64, u6
     };
     let (mut records, mut damage) = (Vec::new(), Vec::new());
     let form = source.read(&mut BlockBuffer::default(), |event| match event {
-        BlockEvent::Record(at, record) => records.push((record.sequence, at)),
+        BlockEvent::Record { at, record, .. } => records.push((record.sequence, at)),
         BlockEvent::Damage(found) => damage.push(found.to_string()),
     });
     (records, damage, form.unwrap())
