@@ -11,6 +11,7 @@
 )]
 
 mod backup;
+mod blocks;
 mod config;
 mod corpus;
 mod json;
@@ -22,6 +23,7 @@ mod subject;
 mod transform;
 
 pub use backup::backup;
+pub use blocks::blocks;
 pub use config::{nats_conf, toml};
 pub use corpus::{Corpus, tokens};
 pub use json::{connect, info};
@@ -46,6 +48,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "backup",
         run: backup,
+    },
+    Target {
+        name: "blocks",
+        run: blocks,
     },
     Target {
         name: "connect",

@@ -49,6 +49,7 @@ macro_rules! targets {
 
 targets! {
     backup
+    blocks
     connect
     headers
     info
