@@ -3,19 +3,14 @@
 //! Writes a stream of that many million messages of 128 bytes below DIR, as the reference lays it out, unless it is there;
 //! then reads it without an index, with one thread and with all. A directory made here opens in nats-server as well,
 //! which tells in its log how long it takes.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "a tool on the real machine"
-)]
+#![allow(clippy::print_stdout, reason = "a tool on the real machine")]
 
 use std::error::Error;
-use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dunlin_api::{Env, EnvParts, Logger, SeededRandom, Shards, SystemClock, SystemDisk};
+use dunlin_api::{Disk, Env, EnvParts, Logger, OpenMode, SeededRandom, Shards, SystemClock, SystemDisk};
 use dunlin_file_store::layout::MessagesDir;
 use dunlin_file_store::record::{Record, RecordKey, RecordKind};
 use dunlin_file_store::recovery::{BlockOwner, Recovered, Request, recover};
@@ -33,8 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let env = env()?;
     encode(&env);
     let stream = root.join("jetstream/$G/streams").join(STREAM);
-    if !stream.join("meta.inf").exists() {
-        write(&stream, millions * 1_000_000)?;
+    if env.disk().read(&stream.join("meta.inf")).is_err() {
+        write(env.disk(), &stream, millions * 1_000_000)?;
     }
     let owner = BlockOwner {
         directory: MessagesDir::found(stream.join("msgs")),
@@ -110,10 +105,10 @@ fn read(env: &Env, owner: &BlockOwner, threads: usize) -> Result<Recovered, Box<
     Ok(recover(env, request)?)
 }
 
-fn write(stream: &Path, messages: u64) -> Result<(), Box<dyn Error>> {
+fn write(disk: &dyn Disk, stream: &Path, messages: u64) -> Result<(), Box<dyn Error>> {
     let directory = MessagesDir::found(stream.join("msgs"));
-    fs::create_dir_all(directory.path())?;
-    fs::create_dir_all(stream.join("obs"))?;
+    disk.create_dir(directory.path())?;
+    disk.create_dir(&stream.join("obs"))?;
     let mut payload = [0_u8; 128];
     let (mut block, mut key, mut out) = (1, RecordKey::new(STREAM, 1), Vec::with_capacity(BLOCK));
     for sequence in 1..=messages {
@@ -122,20 +117,28 @@ fn write(stream: &Path, messages: u64) -> Result<(), Box<dyn Error>> {
         }
         let record = message(sequence, &payload);
         if out.len() + record.length() > BLOCK {
-            fs::write(directory.block(block), &out)?;
+            new_file(disk, &directory.block(block), &out)?;
             out.clear();
             block += 1;
             key = RecordKey::new(STREAM, block);
         }
         record.encode(&key, &mut out)?;
     }
-    fs::write(directory.block(block), &out)?;
+    new_file(disk, &directory.block(block), &out)?;
     let meta = format!(
         "{{\"Created\":\"2026-01-01T00:00:00Z\",\"name\":\"{STREAM}\",\"subjects\":[\"bench.>\"],\"retention\":\"limits\",\
          \"max_consumers\":-1,\"max_msgs\":-1,\"max_bytes\":-1,\"max_age\":0,\"max_msgs_per_subject\":-1,\
          \"max_msg_size\":-1,\"discard\":\"old\",\"storage\":\"file\",\"num_replicas\":1}}"
     );
-    fs::write(stream.join("meta.sum"), small::meta_sum(STREAM, meta.as_bytes()))?;
-    fs::write(stream.join("meta.inf"), meta)?;
+    new_file(
+        disk,
+        &stream.join("meta.sum"),
+        small::meta_sum(STREAM, meta.as_bytes()).as_bytes(),
+    )?;
+    new_file(disk, &stream.join("meta.inf"), meta.as_bytes())?;
     Ok(())
+}
+
+fn new_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    disk.open(path, OpenMode::ReadWrite)?.write_at(bytes, 0)
 }
