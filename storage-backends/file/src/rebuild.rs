@@ -80,7 +80,6 @@ pub(crate) struct Tally {
     block: RecoveredBlock,
     entries: Vec<Entry>,
     names: Option<Names>,
-    /// The end of the last record that raised `last`.
     has_message: bool,
     /// Sequences without a message, between messages or behind the first.
     gaps: SequenceSet,
@@ -215,12 +214,18 @@ impl Tally {
         match self.entries.first() {
             Some(first) => {
                 (block.first, block.first_time) = (first.sequence, first.time);
-                // What lies before the first message is no gap of the block.
                 block.deleted = self.gaps;
-                while let Some((lowest, _)) =
-                    block.deleted.bounds().filter(|(lowest, _)| *lowest < block.first)
+                // What lies before the first message is no gap of the block.
+                if block
+                    .deleted
+                    .bounds()
+                    .is_some_and(|(lowest, _)| lowest < block.first)
                 {
-                    block.deleted.remove(lowest);
+                    let mut behind = SequenceSet::new();
+                    for sequence in block.deleted.iter_from(block.first) {
+                        behind.insert(sequence);
+                    }
+                    block.deleted = behind;
                 }
             }
             None => (block.first, block.first_time) = (block.last.saturating_add(1), 0),

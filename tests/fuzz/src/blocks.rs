@@ -113,7 +113,7 @@ fn damaged_block(bytes: &[u8]) {
     let found = walk(&damaged);
     for (sequence, range) in (1..).zip(&borders) {
         let is_whole = !places.iter().any(|at| range.contains(at));
-        let is_found = found.iter().any(|found| *found == (range.start, sequence));
+        let is_found = found.contains(&(range.start, sequence));
         assert!(
             is_found || !is_whole,
             "{sequence} is lost by changes at {places:?}"

@@ -1,11 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use dunlin_api::{EnvParts, Logger, MemoryDisk, SeededRandom, Shards, Subject, SystemClock};
+use dunlin_api::{Disk, EnvParts, Logger, MemoryDisk, Secret, SeededRandom, Shards, Subject, SystemClock};
 use dunlin_net::sim::SimWorld;
 use proptest::prelude::*;
 
 use super::*;
+use crate::compress;
+use crate::crypt::Cipher;
 use crate::record::{Record, RecordKind};
 
 /// What is written to the last block, or a new block.
@@ -133,12 +135,22 @@ impl Model {
     }
 
     fn write(&self, disk: &MemoryDisk) {
+        self.write_as(disk, Form::default());
+    }
+
+    fn write_as(&self, disk: &MemoryDisk, form: Form) {
         for (index, bytes) in (1..).zip(&self.blocks) {
-            let path = owner().directory.block(index);
-            disk.open(&path, OpenMode::ReadWrite)
-                .unwrap()
-                .write_at(bytes, 0)
-                .unwrap();
+            let mut bytes = bytes.clone();
+            // The last block is never compressed (STORE-30).
+            if form.is_compressed && (index as usize) < self.blocks.len() {
+                bytes = compress::compress(&bytes).unwrap_or_default();
+            }
+            if let Some((ring, info)) = form.keys() {
+                let (key, file) = ring.generate(&info, KeyScope::Block("S", index), &SeededRandom::new(3));
+                key.block_cipher().apply(0, &mut bytes);
+                new_file(disk, &owner(form).directory.key(index), &file);
+            }
+            new_file(disk, &owner(form).directory.block(index), &bytes);
         }
     }
 
@@ -210,11 +222,42 @@ fn time(sequence: u64) -> i64 {
     1_000 + sequence as i64
 }
 
-fn owner() -> BlockOwner {
+/// What files are wrapped in.
+#[derive(Clone, Copy, Debug, Default)]
+struct Form {
+    cipher: Option<Cipher>,
+    is_compressed: bool,
+}
+
+impl Form {
+    /// The reference's tests run over these six.
+    fn all() -> impl Iterator<Item = Self> {
+        let ciphers = [None, Some(Cipher::ChaCha), Some(Cipher::Aes)].into_iter();
+        ciphers.flat_map(|cipher| {
+            [false, true].map(|is_compressed| Self {
+                cipher,
+                is_compressed,
+            })
+        })
+    }
+
+    fn keys(self) -> Option<(KeyRing, String)> {
+        let ring = |cipher| KeyRing::new(cipher, Secret::new("key"), None);
+        self.cipher.map(|cipher| (ring(cipher), "$G".to_owned()))
+    }
+}
+
+fn new_file(disk: &MemoryDisk, path: &Path, bytes: &[u8]) {
+    let file = disk.open(path, OpenMode::ReadWrite).unwrap();
+    file.set_len(0).unwrap();
+    file.write_at(bytes, 0).unwrap();
+}
+
+fn owner(form: Form) -> BlockOwner {
     BlockOwner {
         directory: MessagesDir::found(Path::new("/s/msgs").to_owned()),
         stream: "S".to_owned(),
-        keys: None,
+        keys: form.keys(),
     }
 }
 
@@ -229,27 +272,67 @@ fn env(disk: MemoryDisk) -> Env {
     })
 }
 
-fn recovered(disk: &MemoryDisk, threads: usize) -> Recovered {
+fn recovered_as(disk: &MemoryDisk, form: Form, threads: usize) -> Recovered {
     let request = Request {
-        owner: owner(),
+        owner: owner(form),
         track_subjects: true,
         threads,
         progress: Box::new(|_| ()),
     };
-    disk.create_dir(owner().directory.path()).unwrap();
+    disk.create_dir(request.owner.directory.path()).unwrap();
     recover(&env(disk.clone()), request).unwrap()
+}
+
+fn recovered(disk: &MemoryDisk, threads: usize) -> Recovered {
+    recovered_as(disk, Form::default(), threads)
+}
+
+/// What a model's blocks come to, in each form.
+fn in_all_forms(model: &Model) -> Vec<Recovered> {
+    let one = |form| {
+        let disk = MemoryDisk::default();
+        model.write_as(&disk, form);
+        recovered_as(&disk, form, 2)
+    };
+    Form::all().map(one).collect()
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    // STORE-118, STORE-119 [TestFileStoreRecoverWithRemovesAndNoIndexDB, TestFileStoreRebuildStateDmapAccountingBug]
+    // STORE-118, STORE-119 [TestFileStoreRecoverWithRemovesAndNoIndexDB, TestFileStoreEraseAndNoIndexRecovery]
     #[test]
-    fn blocks_come_to_what_was_written_in_them(steps in steps(), threads in 1..5_usize) {
+    fn blocks_come_to_what_was_written_in_them(steps in steps(), threads in 1..5_usize, form in 0..6_usize) {
         let model = Model::of(&steps);
         let disk = MemoryDisk::default();
-        model.write(&disk);
-        model.check(&recovered(&disk, threads));
+        let form = Form::all().nth(form).unwrap();
+        model.write_as(&disk, form);
+        model.check(&recovered_as(&disk, form, threads));
+    }
+
+    // STORE-149 [TestFileStoreBitRot]
+    #[test]
+    fn a_rotten_byte_is_told_and_costs_the_records_that_it_is_in(place in 0..100_000_usize, byte in 1..=255_u8, form in 0..6_usize) {
+        let mut steps = vec![Step::Store(1); 20];
+        steps.push(Step::Roll);
+        steps.extend(vec![Step::Store(2); 20]);
+        let model = Model::of(&steps);
+        let form = Form::all().nth(form).unwrap();
+        let disk = MemoryDisk::default();
+        model.write_as(&disk, form);
+        let path = owner(form).directory.block(2);
+        let mut rotten = disk.read(&path).unwrap();
+        let place = place % rotten.len();
+        rotten[place] ^= byte;
+        new_file(&disk, &path, &rotten);
+        let found = recovered_as(&disk, form, 1);
+        prop_assert!(found.state.messages >= 39);
+        prop_assert!(!found.damage.is_empty() || found.state.messages == 40);
+        // STORE-19: a subject's length is not covered, so there the message may be whole with another subject.
+        if found.damage.is_empty() {
+            let a_subject = found.subjects.get(Subject::new(b"c").unwrap()).unwrap();
+            prop_assert_eq!(a_subject.messages, 19);
+        }
     }
 }
 
@@ -262,14 +345,60 @@ fn sequences_that_do_not_rise_are_dead() {
             model.last = sequence - 1;
             model.store(b"a", b"");
         }
-        let disk = MemoryDisk::default();
-        model.write(&disk);
-        let state = recovered(&disk, 1).state;
+        for found in in_all_forms(&model) {
+            assert_eq!(
+                (found.state.messages, found.state.deleted()),
+                (messages, deleted),
+                "{sequences:?}"
+            );
+            assert_eq!(found.blocks[0].deleted.len(), deleted);
+        }
+    }
+}
+
+// STORE-142 [TestFileStoreDetectDeleteGapWithLastSkipMsg]
+#[test]
+fn a_skip_behind_a_message_leaves_all_sequences_between_deleted() {
+    let model = Model::of(&[Step::Store(1), Step::Skip(3)]);
+    for found in in_all_forms(&model) {
+        let state = found.state;
         assert_eq!(
-            (state.messages, state.deleted()),
-            (messages, deleted),
-            "{sequences:?}"
+            (state.messages, state.first, state.last, state.deleted()),
+            (1, 1, 4, 3)
         );
+        let block = &found.blocks[0];
+        assert_eq!((block.first, block.last, block.deleted.len()), (1, 4, 3));
+    }
+}
+
+// STORE-142 [TestFileStoreDetectDeleteGapWithOnlySkipMsg]
+#[test]
+fn skips_alone_only_move_the_sequences_up() {
+    let model = Model::of(&[Step::Skip(1), Step::Skip(3)]);
+    for found in in_all_forms(&model) {
+        let state = found.state;
+        assert_eq!(
+            (state.messages, state.first, state.last, state.deleted()),
+            (0, 5, 4, 0)
+        );
+        let block = &found.blocks[0];
+        assert_eq!((block.first, block.last, block.deleted.len()), (5, 4, 0));
+    }
+}
+
+// STORE-147 [TestFileStoreMsgBlockHolesAndIndexing]
+#[test]
+fn holes_between_messages_are_deleted() {
+    let mut model = Model::of(&[]);
+    for (sequence, subject) in [(2, b"A"), (4, b"B"), (12, b"C")] {
+        model.last = sequence - 1;
+        model.store(subject, b"");
+    }
+    for found in in_all_forms(&model) {
+        assert!(found.damage.is_empty());
+        let block = &found.blocks[0];
+        assert_eq!((block.first, block.last, block.messages), (2, 12, 3));
+        assert!(block.deleted.iter().eq([3, 5, 6, 7, 8, 9, 10, 11]));
     }
 }
 
@@ -303,7 +432,7 @@ fn tombstones_alone_remember_the_last_sequence() {
     let model = Model::of(&steps);
     let disk = MemoryDisk::default();
     model.write(&disk);
-    disk.remove(&owner().directory.block(1)).unwrap();
+    disk.remove(&owner(Form::default()).directory.block(1)).unwrap();
     let recovered = recovered(&disk, 2);
     assert_eq!((recovered.state.first, recovered.state.last), (3, 2));
     assert_eq!(recovered.state.last_time, time(2));

@@ -63,7 +63,7 @@ fn show(
     for block in blocks.filter(|block| block.first <= *range.end() && block.last >= *range.start()) {
         let (mut last, mut written) = (0, Ok(()));
         let visit = |event: BlockEvent<'_>| {
-            let BlockEvent::Record(_, record) = event else {
+            let BlockEvent::Record { record, .. } = event else {
                 return;
             };
             // A record that does not rise is dead.

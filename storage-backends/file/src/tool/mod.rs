@@ -25,5 +25,8 @@ pub use stat::{AssetStat, ConsumerStat, RaftStat, stat, stats_to_json};
 pub type Progress = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a test damages copies of golden directories")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test damages copies of golden directories"
+)]
 mod tests;

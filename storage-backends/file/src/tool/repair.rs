@@ -204,7 +204,7 @@ impl Work<'_> {
             let key = RecordKey::new(&owner.stream, *block);
             owner.read(disk, *block, &mut BlockBuffer::default(), |event| {
                 // What was read verifies, so it can be written.
-                if let BlockEvent::Record(_, record) = event
+                if let BlockEvent::Record { record, .. } = event
                     && record.encode(&key, &mut records).is_ok()
                 {
                     count += 1;
