@@ -2,10 +2,11 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::{DiskFile, Env, Instant, OpenMode, Task};
+use dunlin_api::{Disk, DiskFile, Env, Instant, OpenMode, Task};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -74,7 +75,7 @@ impl Writer {
             path: directory.clone(),
             error,
         };
-        env.disk().create_dir(&directory).map_err(failed)?;
+        make_directory(env.disk(), &directory).map_err(failed)?;
         let lock = lock(env, &options)?;
         let scan = recover::scan(env.disk(), &directory)?;
         let mut replayed = scan.replay(env.disk(), None, replay).map_err(failed)?;
@@ -498,6 +499,17 @@ impl Writer {
 }
 
 /// Takes the directory for this process.
+/// Makes the journal's directory. Its own name survives power loss too, and so do those of the directories around it, which
+/// may be as new.
+fn make_directory(disk: &dyn Disk, directory: &Path) -> std::io::Result<()> {
+    disk.create_dir(directory)?;
+    let mut around = directory.ancestors().skip(1);
+    around.next().map_or(Ok(()), |parent| disk.sync_dir(parent))?;
+    // Further out are directories that may be nobody's to open.
+    around.for_each(|path| drop(disk.sync_dir(path)));
+    Ok(())
+}
+
 fn lock(env: &Env, options: &Options) -> Result<Box<dyn DiskFile>, OpenError> {
     let path = options.directory.join("lock");
     let locked = env
