@@ -1,10 +1,15 @@
 //! Reloads of brokers that are at work: what open connections notice of them (CORE-134).
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
-use dunlin_api::AccountName;
+use dunlin_api::{AccountName, Deliver, Delivery, Message, Session, Subject, Turn, fault};
 use dunlin_net::sim::{LinkRules, SimWorld};
+
+use futures_util::FutureExt as _;
 
 use crate::sim::{self, Broker, Client, host};
 
@@ -173,5 +178,96 @@ fn the_newest_clients_go_when_their_account_takes_fewer() {
         );
         let account = AccountName::new("A").unwrap();
         assert_eq!(broker.server.account_totals(&account).unwrap().connections, 2);
+    });
+}
+
+/// Somebody who publishes without a connection.
+struct Voice(Session);
+
+impl Voice {
+    fn new(broker: &Broker) -> Rc<RefCell<Self>> {
+        let session = broker
+            .server
+            .broker()
+            .open_internal("Voice", AccountName::global(), Arc::new(Deaf));
+        Rc::new(RefCell::new(Self(session.unwrap())))
+    }
+
+    fn say(&mut self, subject: &'static str) {
+        let subject = Subject::from_wire(subject.as_bytes()).unwrap();
+        let mut turn = Turn::default();
+        let message = Message::with_headers(b"hi", 0);
+        self.0
+            .publish(subject, &[message], &mut turn, &mut |_, _, _, _| {});
+        turn.flush();
+    }
+}
+
+struct Deaf;
+
+impl Deliver for Deaf {
+    fn deliver(&self, _: &Delivery<'_>, _: &mut Turn) -> usize {
+        0
+    }
+}
+
+/// A broker whose client `u` may subscribe to anything, and another configuration of it.
+async fn about_to_change(rules: &str) -> (SimWorld, Rc<Broker>, Client, String) {
+    let config = |rules: &str| format!("authorization {{ users: [ {{user: u, password: p, {rules} }} ] }}");
+    let world = SimWorld::new(1);
+    let (broker, _) = sim::start_logged(&world, host(1), &config("")).await;
+    let client = log_in(&world, 50, &broker, "u").await;
+    (world, Rc::new(broker), client, config(rules))
+}
+
+// AUTH-215: a subscription that a reload overtakes is judged by the new rules.
+#[test]
+fn a_subscription_made_during_a_reload_is_held_against_the_new_rules() {
+    sim::run(|| async {
+        let rules = "permissions: { subscribe: { deny: secret } }";
+        let (_world, broker, mut client, after) = about_to_change(rules).await;
+        let (reloading, voice) = (broker.clone(), Voice::new(&broker));
+        fault::arm_with("subscribe", move || {
+            reloading
+                .reload(&after)
+                .now_or_never()
+                .expect("it waits for nothing");
+        });
+        client.send("SUB secret 1\r\n").await;
+        let told = client.sync().await;
+        assert_eq!(
+            told,
+            "-ERR 'Permissions Violation for Subscription to \"secret\"'\r\n"
+        );
+        assert!(!fault::is_armed());
+        voice.borrow_mut().say("secret");
+        assert_eq!(client.sync().await, "");
+        assert_eq!(broker.server.totals().subscriptions, 0);
+    });
+}
+
+// AUTH-208, AUTH-215: routes that others make meanwhile do not outlast the moment.
+#[test]
+fn routes_to_a_subscription_made_during_a_reload_are_made_again() {
+    sim::run(|| async {
+        let rules = "permissions: { subscribe: { deny: \"a.secret\" } }";
+        let (_world, broker, mut client, after) = about_to_change(rules).await;
+        let (reloading, voice) = (broker.clone(), Voice::new(&broker));
+        let early = voice.clone();
+        fault::arm_with("subscribe", move || {
+            reloading
+                .reload(&after)
+                .now_or_never()
+                .expect("it waits for nothing");
+            // The subscription is in the index, and does not know yet that its deliveries are to be looked at.
+            fault::arm_with("subscribed", move || early.borrow_mut().say("a.secret"));
+        });
+        client.send("SUB a.* 1\r\n").await;
+        client.sync().await;
+        assert!(!fault::is_armed());
+        for subject in ["a.secret", "a.open"] {
+            voice.borrow_mut().say(subject);
+        }
+        assert_eq!(client.sync().await, "MSG a.open 1 2\r\nhi\r\n");
     });
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use dunlin_api::{
     Delivery, Env, Filter, Message, PublishRefusal, QueueName, Quota, Refused, Rng, SessionCore,
-    SessionFlags, Sid, Subject, SubscribeError, Turn,
+    SessionFlags, Sid, Subject, SubscribeError, Turn, fault,
 };
 
 use crate::cache::{Route, RouteCache};
@@ -104,6 +104,7 @@ impl SessionCore for RouterSession {
     ) -> Result<(), SubscribeError> {
         self.see_permit();
         self.check_subscribe(subject, queue)?;
+        fault::point("subscribe");
         if self.member.subscriptions.lock().contains(sid) {
             return Ok(());
         }
@@ -123,6 +124,7 @@ impl SessionCore for RouterSession {
         });
         self.member.subscriptions.lock().insert(sid, subscription.clone());
         self.member.account.insert(&subscription);
+        fault::point("subscribed");
         // A reload may not have seen it, if it came between the check and here.
         if self.see_permit() {
             self.check_again(&subscription)?;
