@@ -318,7 +318,7 @@ impl Model {
     }
 
     /// Whether the stream holds exactly these messages and bytes; timers apart.
-    pub(crate) fn is_held_by(&self, stream: &dyn StreamStore) -> bool {
+    pub fn is_held_by(&self, stream: &dyn StreamStore) -> bool {
         stream.state() == self.state(stream.storage())
             && stream.metadata() == self.metadata
             && sequences(stream).iter().eq(self.held.keys())

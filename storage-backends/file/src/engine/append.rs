@@ -142,6 +142,11 @@ impl FileStream {
         self.put(&Record::tombstone(sequence, time))
     }
 
+    /// Writes a record of a sequence that holds no message; the last block accounts for it already.
+    pub(super) fn placeholder(&mut self, sequence: u64, time: i64) -> Result<(), StoreError> {
+        self.put(&Record::skip(sequence, time))
+    }
+
     /// Names the change that was just made.
     pub(super) fn change(&mut self) -> Ticket {
         self.staged.0 += 1;

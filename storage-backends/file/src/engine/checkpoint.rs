@@ -15,10 +15,11 @@ use super::open::io_error;
 use super::stream::FileStream;
 use super::subjects::LastSeen;
 use crate::index::{BlockEntry, IndexEnd, IndexWriter, SubjectEntry};
+use crate::layout::INDEX;
 use crate::small::with_checksum;
 
 /// Its name in the journal. A consumer's has no dot.
-pub(super) const NAME: &str = "index.db";
+pub(super) const NAME: &str = INDEX;
 /// Bytes of records that an index may lack: replaying them costs milliseconds.
 const LACKING: u64 = 8 << 20;
 
@@ -36,6 +37,11 @@ impl IndexFile {
             marks: marks.clone(),
             content: Mutex::default(),
         })
+    }
+
+    /// Lets go of what was to be written: the stream has been cut since.
+    pub(super) fn forget(&self) {
+        *self.content.lock() = None;
     }
 
     /// Replaces the file.

@@ -14,6 +14,7 @@ use dunlin_journal::{JournalError, Target};
 
 use super::handle::Handle;
 use super::marks::Marks;
+use crate::layout::INDEX;
 
 /// Its name in the journal.
 pub(super) const NAME: &str = "destroy.msgs";
@@ -26,18 +27,29 @@ pub(super) struct Doomed {
     pub(super) length: u64,
 }
 
+/// What becomes of an index that was written before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OldIndex {
+    /// It tells by itself that blocks are missing.
+    Stays,
+    /// It would bring back an end of the stream that is gone.
+    Void,
+}
+
 /// Blocks that are void.
 pub(super) struct Destroy {
     blocks: Vec<(Arc<Handle>, Doomed)>,
+    index: OldIndex,
     marks: Arc<Marks>,
     done: AtomicBool,
 }
 
 impl Destroy {
     /// Takes these.
-    pub(super) fn new(blocks: Vec<(Arc<Handle>, Doomed)>, marks: &Arc<Marks>) -> Arc<Self> {
+    pub(super) fn new(blocks: Vec<(Arc<Handle>, Doomed)>, index: OldIndex, marks: &Arc<Marks>) -> Arc<Self> {
         Arc::new(Self {
             blocks,
+            index,
             marks: marks.clone(),
             done: AtomicBool::new(false),
         })
@@ -45,7 +57,7 @@ impl Destroy {
 
     /// What the journal keeps of it.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut out = vec![u8::from(self.index == OldIndex::Void)];
         for (_, doomed) in &self.blocks {
             out.extend_from_slice(&doomed.block.to_le_bytes());
             out.extend_from_slice(&doomed.length.to_le_bytes());
@@ -69,7 +81,11 @@ impl Target for Destroy {
         if let Some((handle, _)) = self.blocks.first()
             && let Some(directory) = handle.path().parent()
         {
-            handle.shared().env.disk().sync_dir(directory)?;
+            let disk = handle.shared().env.disk();
+            if self.index == OldIndex::Void {
+                remove(disk, &directory.join(INDEX))?;
+            }
+            disk.sync_dir(directory)?;
         }
         self.done.store(true, Ordering::Release);
         Ok(())
@@ -80,7 +96,14 @@ impl Target for Destroy {
     }
 }
 
-/// Reads what [`Destroy::encode`] wrote.
+fn remove(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the blocks that [`Destroy::encode`] wrote.
 pub(super) fn decode(bytes: &[u8]) -> Vec<Doomed> {
     let mut found = Vec::new();
     let mut rest = bytes;
@@ -98,8 +121,14 @@ pub(super) fn decode(bytes: &[u8]) -> Vec<Doomed> {
 
 /// Does it again after a crash. A reason why not, where a block is not as it was.
 pub(super) fn replay(disk: &dyn Disk, messages: &Path, bytes: &[u8]) -> io::Result<Option<String>> {
+    let Some((void, blocks)) = bytes.split_first() else {
+        return Ok(Some("an order that cannot be read".to_owned()));
+    };
     let mut taken = Vec::new();
-    for doomed in decode(bytes) {
+    if *void != 0 {
+        taken.push(messages.join(INDEX));
+    }
+    for doomed in decode(blocks) {
         let path = messages.join(format!("{}.blk", doomed.block));
         let file = match disk.open(&path, OpenMode::Read) {
             Ok(file) => file,
@@ -117,7 +146,7 @@ pub(super) fn replay(disk: &dyn Disk, messages: &Path, bytes: &[u8]) -> io::Resu
         taken.push(path);
     }
     for path in taken {
-        disk.remove(&path)?;
+        remove(disk, &path)?;
     }
     disk.sync_dir(messages)?;
     Ok(None)

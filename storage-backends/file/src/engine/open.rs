@@ -102,6 +102,9 @@ impl FileStream {
         let indexes = self.find_blocks().map_err(io_error)?;
         self.next_block = indexes.last().map_or(1, |last| last.saturating_add(1));
         if !self.recover_by_index(&indexes)? {
+            // It may have been of use for a part.
+            self.blocks = Blocks::default();
+            self.subjects.clear();
             self.recover_by_records()?;
         }
         self.state.subjects = self.subjects.len();
@@ -184,7 +187,7 @@ impl FileStream {
         let form = block.handle.form();
         let end = self
             .view_of(block, block.length)
-            .end(Wait::Yes)
+            .end()
             .map_err(|fault| fault.of(block.last))?;
         self.can_grow = !form.compressed && end.is_some();
         self.handed = BlockEnd {
@@ -220,15 +223,18 @@ impl FileStream {
         if index.check().is_err() {
             return Ok(false);
         }
+        // A block that it does not know may hold removed messages, whose tombstones go one day (P18).
+        let known =
+            |block: &u32| *block > index.end.block || index.blocks.iter().any(|entry| entry.index == *block);
+        if !indexes.iter().all(known) {
+            return Ok(false);
+        }
         for entry in &index.blocks {
             let is_end = entry.index == index.end.block;
             if !indexes.contains(&entry.index) {
                 if entry.messages() > 0 || is_end {
                     return Ok(false);
                 }
-                continue;
-            }
-            if entry.messages() == 0 && !is_end {
                 continue;
             }
             let (handle, length) = self.handle(entry.index)?;
@@ -238,7 +244,11 @@ impl FileStream {
                 last: entry.last,
                 first_time: entry.first_time,
                 last_time: entry.last_time,
-                latest: entry.last_time.max(entry.first_time),
+                // Of an erased message at its end nobody knows the time.
+                latest: match entry.last_time {
+                    0 => i64::MAX,
+                    last => last.max(entry.first_time),
+                },
                 deleted: Arc::new(entry.deleted.clone()),
                 messages: entry.messages(),
                 bytes: entry.bytes,
@@ -262,13 +272,14 @@ impl FileStream {
         }
         self.state = index.state;
         self.index_size = bytes.len() as u64;
-        if self.replay_after(index.end.checksum, indexes)? {
-            return Ok(true);
-        }
-        self.blocks = Blocks::default();
-        self.subjects.clear();
-        self.state = StreamState::default();
-        Ok(false)
+        Ok(self.replay_after(index.end.checksum, indexes)? && self.knows_first())
+    }
+
+    /// Whether the first message is where the index says.
+    fn knows_first(&self) -> bool {
+        let block = self.blocks.get(self.blocks.find(self.state.first));
+        let block = block.filter(|_| self.state.messages > 0 && self.state.first_time == 0);
+        block.is_none_or(|block| self.view(block).load(self.state.first, Wait::Yes).is_ok())
     }
 
     /// Takes up records behind the one with this checksum in the last block. False: there is none.
@@ -335,7 +346,10 @@ impl FileStream {
                     let Ok(message) = self.view(block).load(later.sequence, Wait::Yes) else {
                         return Ok(false);
                     };
-                    self.take(at, later.sequence, Some(&message))?;
+                    let size = message.size(storage);
+                    let timed = super::append::timed(message.headers());
+                    let subject = message.subject();
+                    self.uncount(at, later.sequence, Some(subject), size, timed);
                 }
                 if later.sequence > self.state.last {
                     self.end_with(later.sequence, later.time);
@@ -346,6 +360,8 @@ impl FileStream {
                     }
                 }
             }
+            // The index is of before a cut.
+            RecordKind::Message if later.sequence <= self.state.last => return Ok(false),
             _ if later.sequence <= self.state.last => {}
             RecordKind::Message => {
                 let first = self.state.last + 1;
@@ -430,9 +446,11 @@ impl FileStream {
         for block in recovered.blocks.into_iter().rev() {
             let first = block.first;
             damage.retain(|damage| damage.block != block.index || !self.note(damage, next));
-            if block.is_placed() {
-                next = first;
+            // A file without a record stays where it is, and is of no use.
+            if !block.is_placed() {
+                continue;
             }
+            next = first;
             let handle = self.handle_as(block.index, &block.form)?;
             self.blocks.push_front(Block {
                 handle,

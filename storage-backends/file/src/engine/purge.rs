@@ -9,6 +9,7 @@ use dunlin_api::{
 };
 
 use super::blocks::Block;
+use super::destroy::OldIndex;
 use super::fault::Wait;
 use super::find::is_everything;
 use super::read::Failure;
@@ -54,7 +55,7 @@ impl FileStream {
             (new.first, new.last) = (last + 1, last);
             self.blocks.push(new);
         }
-        self.destroy_whole(old);
+        self.destroy(old, OldIndex::Void);
         self.subjects.clear();
         self.state = StreamState {
             first: if last == 0 { 0 } else { last + 1 },
@@ -67,7 +68,6 @@ impl FileStream {
         self.last_is_written = false;
         self.keep_last_sequence()?;
         self.hand_over_tail();
-        self.unindexed = u64::MAX / 2;
         self.report(purged);
         Ok(purged)
     }
@@ -100,7 +100,7 @@ impl FileStream {
         if !dropped.is_empty() {
             self.keep_last_sequence()?;
             self.hand_over();
-            self.destroy_whole(dropped);
+            self.destroy(dropped, OldIndex::Stays);
         }
         self.settle_first();
         self.forget_timers(|timer| timer >= sequence);
@@ -232,7 +232,7 @@ impl FileStream {
         (self.state.last, self.state.last_time) = (sequence, last_time);
         self.forget_timers(|timer| timer <= sequence);
         self.damage.settled(sequence + 1, u64::MAX);
-        self.destroy_whole(old);
+        self.destroy(old, OldIndex::Void);
         self.write_kept(kept, sequence)?;
         self.hand_over_tail();
         self.settle_first();
@@ -298,7 +298,12 @@ impl FileStream {
 
     /// Writes again what is left of blocks that go, into the last one, which is new.
     fn write_kept(&mut self, kept: Kept, sequence: u64) -> Result<(), StoreError> {
-        self.last_is_written = false;
+        // Blocks that begin on the way follow on what is written by then.
+        let before = kept.messages.first().map_or(sequence, |first| first.sequence - 1);
+        self.state.last = before;
+        if let Some(block) = self.blocks.last_mut() {
+            (block.first, block.last) = (before + 1, before);
+        }
         for (gone, time) in kept.tombstones {
             self.tombstone(gone, time)?;
         }
@@ -306,7 +311,9 @@ impl FileStream {
         for message in kept.messages {
             self.put_again(&message, last)?;
             last = Some(message.sequence);
+            self.state.last = message.sequence;
         }
+        self.state.last = sequence;
         if let Some(block) = self.blocks.last_mut() {
             if let Some(last) = last.filter(|last| *last < sequence) {
                 Arc::make_mut(&mut block.deleted).insert_range(last + 1, sequence);
@@ -316,7 +323,8 @@ impl FileStream {
                 block.first = sequence + 1;
             }
         }
-        self.last_is_written &= last == Some(sequence);
+        // A tombstone that was kept may say another time.
+        self.last_is_written = last == Some(sequence);
         self.keep_last_sequence()
     }
 }

@@ -6,7 +6,7 @@ use dunlin_api::{Removal, StoreError, StoredMessage, Subject};
 use dunlin_journal::{Item, Rest, Scope};
 
 use super::blocks::Block;
-use super::destroy::{self, Destroy, Doomed};
+use super::destroy::{self, Destroy, Doomed, OldIndex};
 use super::stream::FileStream;
 
 impl FileStream {
@@ -124,21 +124,8 @@ impl FileStream {
         self.keep_last_sequence()?;
         // Whatever says that their messages are gone is durable before.
         self.hand_over();
-        self.destroy_whole(dropped);
+        self.destroy(dropped, OldIndex::Stays);
         Ok(())
-    }
-
-    /// Takes whole blocks from the disk.
-    pub(super) fn destroy_whole(&mut self, blocks: Vec<Block>) {
-        let doomed = blocks.into_iter().map(|block| {
-            let doomed = Doomed {
-                block: block.index(),
-                length: block.file_length(),
-            };
-            (block.handle, doomed)
-        });
-        let doomed = doomed.collect();
-        self.destroy(doomed);
     }
 
     /// Writes down the last sequence where no record has it any more.
@@ -149,14 +136,27 @@ impl FileStream {
         if alive || self.last_is_written || last == 0 {
             return Ok(());
         }
-        self.tombstone(last, self.state.last_time)
+        let time = self.state.last_time;
+        match self.blocks.last() {
+            // Among messages only a record of its own says that a sequence was given.
+            Some(block) if block.messages > 0 && block.last == last => self.placeholder(last, time),
+            _ => self.tombstone(last, time),
+        }
     }
 
     /// Takes blocks from the disk, after this is durable.
-    pub(super) fn destroy(&mut self, doomed: Vec<(Arc<super::handle::Handle>, Doomed)>) {
-        if doomed.is_empty() {
+    pub(super) fn destroy(&mut self, blocks: Vec<Block>, index: OldIndex) {
+        if blocks.is_empty() {
             return;
         }
+        let doomed = blocks.into_iter().map(|block| {
+            let doomed = Doomed {
+                block: block.index(),
+                length: block.file_length(),
+            };
+            (block.handle, doomed)
+        });
+        let doomed: Vec<_> = doomed.collect();
         for (_, doomed) in &doomed {
             self.items.push(Item::Forget {
                 stream: self.home.incarnation.clone(),
@@ -164,7 +164,11 @@ impl FileStream {
                 rest: Rest::Drop,
             });
         }
-        let target = Destroy::new(doomed, &self.marks);
+        if index == OldIndex::Void {
+            self.index_file.forget();
+            self.unindexed = u64::MAX / 2;
+        }
+        let target = Destroy::new(doomed, index, &self.marks);
         self.items.push(Item::Consumer {
             stream: self.home.incarnation.clone(),
             name: destroy::NAME.into(),

@@ -37,6 +37,11 @@ impl Sparse {
         }
     }
 
+    /// What follows the last record up to here is none.
+    pub(super) fn read_through(&mut self, end: u64) {
+        self.through = self.through.max(end);
+    }
+
     /// Up to which byte the block has been looked at.
     pub(super) fn through(&self) -> u64 {
         self.through

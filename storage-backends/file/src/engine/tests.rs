@@ -4,11 +4,13 @@ use std::path::Path;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use dunlin_api::{Env, Logger, MemoryDisk, StoreBackend};
+use dunlin_api::{Env, Logger, MemoryDisk, StoreBackend, StoreError};
 use dunlin_net::sim::{SimWorld, sim_env_with};
 use dunlin_store_conformance::Harness;
 
 use super::{FileBackend, FileStoreOptions};
+
+mod crash_points;
 
 /// A store directory on a simulated disk.
 struct Simulated {
@@ -19,17 +21,21 @@ struct Simulated {
 
 impl Simulated {
     fn new() -> Self {
+        let mut simulated = Self::on_empty_disk();
+        simulated.open();
+        simulated
+    }
+
+    fn on_empty_disk() -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
-        let mut simulated = Self {
+        Self {
             disk: MemoryDisk::default(),
             runtime,
             backend: None,
-        };
-        simulated.open();
-        simulated
+        }
     }
 
     fn env(&self) -> Env {
@@ -39,11 +45,16 @@ impl Simulated {
     }
 
     fn open(&mut self) {
+        self.try_open().unwrap();
+    }
+
+    fn try_open(&mut self) -> Result<(), StoreError> {
         let mut options = FileStoreOptions::new(Path::new("/store"));
         options.journal.segment_bytes = 1 << 20;
-        let (backend, recovery) = FileBackend::open_by_hand(&self.env(), options).unwrap();
+        let (backend, recovery) = FileBackend::open_by_hand(&self.env(), options)?;
         assert_eq!(recovery.set_aside, []);
         self.backend = Some(backend);
+        Ok(())
     }
 }
 

@@ -14,6 +14,7 @@ use super::block_subjects::{BlockSubjects, Left, Wanted};
 use super::cache::{Kept, Part};
 use super::fault::{Fault, Wait};
 use super::handle::Handle;
+use super::sparse::Sparse;
 use crate::record::{Head, MAX_LENGTH, MIN_LENGTH, Record, RecordError, RecordKey, RecordKind};
 
 /// Bytes that a walk over a whole block reads at once.
@@ -197,14 +198,12 @@ impl View {
     }
 
     /// The checksum of the record that the block ends with; of none in an empty one. `None`: it ends with something else.
-    pub(super) fn end(&self, wait: Wait) -> Result<Option<[u8; 8]>, Fault> {
-        if self.length == 0 {
-            return Ok(Some([0; 8]));
-        }
+    /// Learns where the records are on the way, which a block that is to grow must know first.
+    pub(super) fn end(&self) -> Result<Option<[u8; 8]>, Fault> {
         let mut end = (0, [0; 8]);
         let key = &self.handle.form().key;
         let mut bytes = Vec::new();
-        self.walk(0, wait, &mut |record, (_, to)| {
+        self.learn_offsets(Wait::Yes, &mut |record, to| {
             bytes.clear();
             if let Ok(sum) = record.encode(key, &mut bytes) {
                 end = (to, sum);
@@ -235,7 +234,11 @@ impl View {
         if wait == Wait::No {
             return Err(Fault::WouldWait);
         }
-        let mut offsets = super::sparse::Sparse::default();
+        self.learn_offsets(wait, &mut |_, _| ())
+    }
+
+    fn learn_offsets(&self, wait: Wait, visit: &mut dyn FnMut(&Record<'_>, u64)) -> Result<(), Fault> {
+        let mut offsets = Sparse::default();
         let mut last = 0;
         self.walk(0, wait, &mut |record, (_, end)| {
             let rises = record.kind != RecordKind::Tombstone && record.sequence > last;
@@ -243,7 +246,9 @@ impl View {
                 last = record.sequence;
             }
             offsets.push(rises.then_some(record.sequence), end);
+            visit(record, end);
         })?;
+        offsets.read_through(self.length);
         let mut sparse = self.handle.sparse().lock();
         if sparse.through() < offsets.through() {
             *sparse = offsets;
