@@ -13,6 +13,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -175,6 +176,8 @@ struct Block {
     env: Env,
     file: Box<dyn DiskFile>,
     directory: PathBuf,
+    /// Its name survives power loss.
+    is_named: AtomicBool,
 }
 
 impl Target for Block {
@@ -184,7 +187,10 @@ impl Target for Block {
 
     fn sync(&self) -> io::Result<()> {
         self.file.sync()?;
-        self.env.disk().sync_dir(&self.directory)
+        if !self.is_named.swap(true, Ordering::Relaxed) {
+            self.env.disk().sync_dir(&self.directory)?;
+        }
+        Ok(())
     }
 
     fn failed(&self, error: &JournalError) {
@@ -253,6 +259,7 @@ fn open(env: &Env, directory: &Path, block: u32) -> Arc<dyn Target> {
         env: env.clone(),
         file: env.disk().open(&path, OpenMode::ReadWrite).unwrap(),
         directory: directory.to_owned(),
+        is_named: AtomicBool::new(false),
     })
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Content {
     synced: Vec<u8>,
     /// What leads from `synced` to `bytes`, in order; after a failed sync, less than that.
     unsynced: Vec<Change>,
+    /// What a sync failed to write, until the next one works: a crash may show that it was written all the same.
+    doubtful: Vec<Change>,
     locked: bool,
     space: Arc<Space>,
 }
@@ -74,6 +76,7 @@ impl Content {
             bytes: bytes.to_vec(),
             synced: bytes.to_vec(),
             unsynced: Vec::new(),
+            doubtful: Vec::new(),
             locked: false,
             space,
         }
@@ -127,6 +130,7 @@ impl Content {
     }
 
     pub(super) fn sync(&mut self) {
+        self.doubtful.clear();
         for change in self.unsynced.drain(..) {
             match change {
                 Change::Write { offset, bytes } => put(&mut self.synced, &bytes, offset),
@@ -136,7 +140,7 @@ impl Content {
     }
 
     pub(super) fn lose_unsynced(&mut self) {
-        self.unsynced.clear();
+        self.doubtful.append(&mut self.unsynced);
     }
 
     pub(super) fn drop_cache(&mut self) {
@@ -157,6 +161,7 @@ impl Content {
             self.tear(rng);
         }
         self.unsynced.clear();
+        self.doubtful.clear();
         self.replace(self.synced.clone());
     }
 
@@ -167,7 +172,7 @@ impl Content {
         let mut length = self.synced.len();
         let mut length_is_final = false;
         let mut final_sectors = HashSet::new();
-        for change in &self.unsynced {
+        for change in self.doubtful.iter().chain(&self.unsynced) {
             let reaches = match change {
                 Change::Write { offset, bytes } => (offset + bytes.len()).max(length),
                 Change::Length(length) => *length,

@@ -118,6 +118,25 @@ fn after_a_failed_sync_the_pages_look_clean_and_are_gone() {
 }
 
 #[test]
+fn what_a_failed_sync_should_have_written_may_be_there_after_a_crash() {
+    let mut seen = BTreeSet::new();
+    for seed in 0..50 {
+        let disk = MemoryDisk::default();
+        let file = durable(&disk, "a", b"old");
+        file.write_at(b"new", 0).unwrap();
+        disk.on_call(|call| match call.operation {
+            DiskOperation::Sync => DiskEffect::Fail(io::ErrorKind::Other),
+            _ => DiskEffect::Proceed,
+        });
+        assert!(file.sync().is_err());
+        disk.heal();
+        disk.crash_torn(&mut Rng::seeded(seed));
+        seen.insert(read(&disk, "a").unwrap());
+    }
+    assert_eq!(seen, BTreeSet::from([b"new".to_vec(), b"old".to_vec()]));
+}
+
+#[test]
 fn a_full_disk_takes_what_fits_and_overwrites() {
     let disk = MemoryDisk::default();
     let file = durable(&disk, "a", b"12345");
