@@ -328,7 +328,7 @@ impl Model {
                 .all(|(sequence, message)| answer(stream.load(*sequence)).as_ref() == Some(message))
     }
 
-    /// Every read gives what a naive look at the model gives.
+    /// Every read gives what a naive look at the model gives. [STORE-83, STORE-93 to STORE-98]
     pub fn check(&self, stream: &dyn StreamStore) {
         assert_eq!(stream.state(), self.state(stream.storage()));
         assert_eq!(stream.metadata(), self.metadata);

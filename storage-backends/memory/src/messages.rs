@@ -254,3 +254,75 @@ impl Messages {
 fn delta_of(sequence: u64, base: u64) -> Option<u32> {
     u32::try_from(sequence - base).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use dunlin_api::Subject;
+
+    use super::*;
+
+    fn fill(messages: &mut Messages, sequences: impl Iterator<Item = u64>, payload: &[u8]) {
+        for sequence in sequences {
+            let message = NewMessage {
+                sequence: None,
+                time: sequence as i64,
+                subject: Subject::kept(b"a"),
+                headers: b"",
+                payload,
+            };
+            messages.push(sequence, &message, Links::default());
+        }
+    }
+
+    fn sequences(messages: &Messages) -> Vec<u64> {
+        messages.iter_from(0).map(|(sequence, _)| sequence).collect()
+    }
+
+    #[test]
+    fn what_is_left_of_many_runs_comes_together_in_few() {
+        let mut messages = Messages::default();
+        fill(&mut messages, 1..=100_000, b"x");
+        let before = messages.runs.len();
+        for sequence in (1..=100_000).filter(|sequence| sequence % 100 != 0) {
+            messages.remove(sequence, false);
+        }
+        assert!(
+            messages.runs.len() * 20 < before,
+            "{} of {before}",
+            messages.runs.len()
+        );
+        assert!(sequences(&messages).into_iter().eq((1..=1000).map(|n| n * 100)));
+        assert_eq!((messages.count(), messages.nth(500)), (1000, Some(50_100)));
+    }
+
+    #[test]
+    fn runs_further_apart_than_a_delta_reaches_stay_apart() {
+        let mut messages = Messages::default();
+        let far = 5 << 32;
+        fill(&mut messages, (1..=3).chain(far..far + 3), b"x");
+        messages.remove(far + 1, false);
+        assert_eq!(sequences(&messages), [1, 2, 3, far, far + 2]);
+        assert_eq!(messages.at_or_before(far - 1), Some(3));
+        assert!(messages.get(far - 1).is_none() && messages.get(4).is_none());
+        messages.remove_after(3);
+        assert_eq!(sequences(&messages), [1, 2, 3]);
+    }
+
+    #[test]
+    fn sequences_given_again_do_not_mix_with_removed_ones() {
+        let mut messages = Messages::default();
+        fill(&mut messages, 1..=3000, b"x");
+        for sequence in 1030..=3000 {
+            messages.remove(sequence, false);
+        }
+        fill(&mut messages, 1030..=1040, &[b'y'; 5000]);
+        fill(&mut messages, 1041..=1050, b"z");
+        for sequence in (10..=1020).chain(1030..=1038) {
+            messages.remove(sequence, false);
+        }
+        let expected = (1..10).chain(1021..1030).chain(1039..=1050);
+        assert!(sequences(&messages).into_iter().eq(expected.clone()));
+        let back = messages.iter_back(u64::MAX).map(|(sequence, _)| sequence);
+        assert!(back.eq(expected.rev().collect::<Vec<_>>()));
+    }
+}

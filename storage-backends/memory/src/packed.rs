@@ -239,3 +239,58 @@ fn length(bytes: &[u8]) -> usize {
         .first_chunk()
         .map_or(0, |word| u32::from_le_bytes(*word) as usize)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn push(packed: &mut Packed, delta: u32, payload: &[u8]) {
+        let message = NewMessage {
+            sequence: None,
+            time: 7,
+            subject: Subject::kept(b"a.b"),
+            headers: b"h",
+            payload,
+        };
+        packed.push(delta, &message, Links::default());
+    }
+
+    #[test]
+    fn at_most_half_of_a_piece_is_dead_in_bytes_and_in_records() {
+        let (mut by_bytes, mut by_records) = (Packed::default(), Packed::default());
+        for delta in 0..20 {
+            push(
+                &mut by_bytes,
+                delta,
+                &[1; 2000][..if delta < 4 { 2000 } else { 1 }],
+            );
+            push(
+                &mut by_records,
+                delta,
+                &[1; 2000][..if delta < 4 { 2000 } else { 1 }],
+            );
+        }
+        for delta in 0..4 {
+            by_bytes.remove(delta, false);
+        }
+        assert!(by_bytes.bytes.len() <= 2 * by_bytes.live_bytes());
+        for delta in 4..18 {
+            by_records.remove(delta, false);
+        }
+        assert!(by_records.slots.len() <= 2 * by_records.live_slots());
+        let left: Vec<_> = by_records.iter_from(0).map(|(delta, _)| delta).collect();
+        assert_eq!(left, [0, 1, 2, 3, 18, 19]);
+        assert_eq!(by_records.get(18).map(|stored| stored.payload), Some(&[1][..]));
+    }
+
+    #[test]
+    fn what_is_erased_is_overwritten_where_it_lies() {
+        let mut packed = Packed::default();
+        for delta in 0..5 {
+            push(&mut packed, delta, b"secret");
+        }
+        packed.remove(2, true);
+        let secrets = packed.bytes.windows(6).filter(|bytes| bytes == b"secret");
+        assert_eq!(secrets.count(), 4);
+    }
+}

@@ -42,7 +42,7 @@ pub fn neighbours_are_found_over_any_gap(make: Make<'_>) {
     assert_eq!(stand.at_or_after(u64::MAX), None);
 }
 
-/// And those behind the last message. [STORE-80, STORE-146] [TestMemStoreStreamStateDeleted]
+/// And those behind the last message. [STORE-80, STORE-146]
 pub fn deleted_sequences_are_shown_in_runs(make: Make<'_>) {
     let mut stand = Stand::new(make);
     assert_eq!(holes(&*stand), []);
