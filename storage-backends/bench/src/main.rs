@@ -7,6 +7,7 @@
 )]
 
 mod backends;
+mod blocks;
 mod works;
 
 use std::process::ExitCode;
@@ -26,8 +27,12 @@ fn main() -> ExitCode {
                     println!("{backend} {}", work.name);
                 }
             }
+            for work in blocks::WORKS {
+                println!("blocks {work}");
+            }
             Ok(())
         }
+        ["blocks", work] if blocks::WORKS.contains(&work) => run_blocks(work),
         [backend, work] => run(backend, work),
         _ => Err(USAGE.to_owned()),
     };
@@ -49,6 +54,13 @@ fn run(backend: &str, name: &str) -> Result<(), String> {
             "| {backend} | {} | {} | {} |",
             work.title, figure.name, figure.value
         );
+    }
+    Ok(())
+}
+
+fn run_blocks(work: &str) -> Result<(), String> {
+    for (name, value) in blocks::run(work).map_err(|error| error.to_string())? {
+        println!("| blocks | {work} | {name} | {value} |");
     }
     Ok(())
 }
