@@ -96,9 +96,24 @@ const SECTOR: usize = 4 << 10;
 /// Enough of a file to tell whether it is compressed.
 const FRONT: usize = 24;
 
-/// Memory for reading blocks, to be used again for the next.
+/// Memory for reading blocks, to be used again for the next. It is cleared only when it grows.
 #[derive(Debug, Default)]
-pub struct BlockBuffer(Vec<u8>);
+pub struct BlockBuffer {
+    bytes: Vec<u8>,
+    filled: usize,
+}
+
+impl BlockBuffer {
+    fn filled(&self) -> &[u8] {
+        self.bytes.get(..self.filled).unwrap_or_default()
+    }
+
+    /// Forgets the first bytes.
+    fn pass(&mut self, used: usize) {
+        self.bytes.copy_within(used..self.filled, 0);
+        self.filled -= used;
+    }
+}
 
 impl BlockSource<'_> {
     /// Reads the block. `visit` gets every record and all damage, in order.
@@ -121,17 +136,16 @@ impl BlockSource<'_> {
                 ..BlockForm::default()
             },
         };
-        let window = &mut buffer.0;
-        window.clear();
-        reader.fill(window, 0, FRONT)?;
-        if compress::may_be_compressed(window) {
-            reader.fill(window, 0, usize::MAX)?;
-            if let Ok(unpacked) = compress::unpack(window) {
+        buffer.filled = 0;
+        reader.fill(buffer, 0, FRONT)?;
+        if compress::may_be_compressed(buffer.filled()) {
+            reader.fill(buffer, 0, usize::MAX)?;
+            if let Ok(unpacked) = compress::unpack(buffer.filled()) {
                 reader.read_unpacked(&unpacked, &mut visit);
                 return Ok(reader.form);
             }
         }
-        reader.read_plain(window, &mut visit)?;
+        reader.read_plain(buffer, &mut visit)?;
         Ok(reader.form)
     }
 }
@@ -144,11 +158,16 @@ struct Reader<'s, 'a> {
 }
 
 impl Reader<'_, '_> {
-    fn read_plain(&mut self, window: &mut Vec<u8>, visit: &mut impl FnMut(BlockEvent<'_>)) -> io::Result<()> {
+    fn read_plain(
+        &mut self,
+        buffer: &mut BlockBuffer,
+        visit: &mut impl FnMut(BlockEvent<'_>),
+    ) -> io::Result<()> {
         let mut base = 0;
         let mut wanted = WINDOW;
         loop {
-            self.fill(window, base, wanted)?;
+            self.fill(buffer, base, wanted)?;
+            let window = buffer.filled();
             let is_whole = base + window.len() as u64 >= self.file_length;
             let scan = if is_whole {
                 Scan::new(window, self.source.key)
@@ -166,7 +185,7 @@ impl Reader<'_, '_> {
                 _ => WINDOW,
             };
             base += used as u64;
-            window.drain(..used);
+            buffer.pass(used);
         }
         self.order.finish(visit);
         Ok(())
@@ -211,17 +230,19 @@ impl Reader<'_, '_> {
         scan.at()
     }
 
-    /// Makes the window `wanted` bytes long, or as long as the file lasts, and deciphers what is new.
-    fn fill(&mut self, window: &mut Vec<u8>, base: u64, wanted: usize) -> io::Result<()> {
+    /// Fills the buffer up to `wanted` bytes, or as far as the file lasts, and deciphers what is new.
+    fn fill(&mut self, buffer: &mut BlockBuffer, base: u64, wanted: usize) -> io::Result<()> {
         let left = usize::try_from(self.file_length.saturating_sub(base)).map_err(io::Error::other)?;
-        let from = window.len();
+        let from = buffer.filled;
         let to = wanted.min(left);
         if from >= to {
             return Ok(());
         }
-        window.resize(to, 0);
+        if buffer.bytes.len() < to {
+            buffer.bytes.resize(to, 0);
+        }
         let offset = base + from as u64;
-        let new = window.get_mut(from..).unwrap_or_default();
+        let new = buffer.bytes.get_mut(from..to).unwrap_or_default();
         let read = match read_full(self.source.file, new, offset) {
             Ok(read) => read,
             Err(error) => self.read_sectors(new, offset, error)?,
@@ -229,10 +250,10 @@ impl Reader<'_, '_> {
         if let Some(cipher) = self.source.cipher {
             cipher.apply(offset, new);
         }
-        if read < new.len() {
+        buffer.filled = from + read;
+        if buffer.filled < to {
             // It became shorter while it was read.
-            window.truncate(from + read);
-            self.file_length = base + window.len() as u64;
+            self.file_length = base + buffer.filled as u64;
         }
         Ok(())
     }

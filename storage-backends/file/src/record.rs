@@ -38,7 +38,9 @@ impl RecordKey {
         let mut hasher = HighwayHasher::new(self.0);
         hasher.append(head);
         hasher.append(subject);
-        hasher.append(headers);
+        if !headers.is_empty() {
+            hasher.append(headers);
+        }
         hasher.append(payload);
         hasher.finalize64().to_le_bytes()
     }
