@@ -93,12 +93,27 @@ mod tests {
         (file, bytes)
     }
 
-    // STORE-60: the sheet's example. [TestFileStoreMessageScheduleEncodeDecode]
+    // STORE-60: the sheet's example.
     #[test]
     fn the_example_of_the_sheet_is_written_and_read() {
         let (file, bytes) = example();
         assert_eq!(file.encode(), bytes);
         assert_eq!(ScheduleFile::decode(bytes), Ok(file));
+    }
+
+    // STORE-60 [TestFileStoreMessageScheduleEncodeDecode]
+    #[test]
+    fn a_hundred_thousand_schedules_come_back() {
+        let schedule = |sequence: u64| Schedule {
+            subject: format!("foo.{sequence}").into_bytes(),
+            at: 1_700_000_000_000_000_000 + sequence as i64 * 1_000_000_000,
+            sequence,
+        };
+        let file = ScheduleFile {
+            stamp: 12345,
+            schedules: (0..100_000).map(schedule).collect(),
+        };
+        assert_eq!(ScheduleFile::decode(&file.encode()), Ok(file));
     }
 
     // STORE-60 [TestFileStoreMessageScheduleDecodeRejectsMalformed]

@@ -70,6 +70,22 @@ mod tests {
         assert_eq!(WheelFile::decode(example), Ok(file));
     }
 
+    // STORE-59 [TestHashWheelEncodeDecode]
+    #[test]
+    fn a_hundred_thousand_expiries_come_back() {
+        let expiries = (0..100_000_u64).map(|sequence| {
+            (
+                1_700_000_000_000_000_000 + sequence as i64 * 1_000_000_000,
+                sequence,
+            )
+        });
+        let file = WheelFile {
+            stamp: 12345,
+            expiries: expiries.collect(),
+        };
+        assert_eq!(WheelFile::decode(&file.encode()), Ok(file));
+    }
+
     // STORE-59 [TestHashWheelDecodeRejectsMalformed]
     #[test]
     fn malformed_wheels_are_refused_in_the_words_of_the_reference() {

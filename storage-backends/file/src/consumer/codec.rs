@@ -196,6 +196,32 @@ mod tests {
         assert_eq!(decode(&encode(&state, 0)), Ok(state));
     }
 
+    // STORE-65 [TestFileStoreConsumerEncodeDecodeRedelivered]
+    #[test]
+    fn what_was_redelivered_comes_back_beyond_the_delivered_and_with_nothing_pending() {
+        let state = ConsumerState {
+            delivered: at(100, 100),
+            ack_floor: at(50, 50),
+            redelivered: [(122, 3), (144, 8)].into(),
+            ..ConsumerState::default()
+        };
+        assert_eq!(decode(&encode(&state, 0)), Ok(state));
+    }
+
+    // STORE-65 [TestNoRaceEncodeConsumerStateBug]
+    #[test]
+    fn a_delivery_later_than_the_time_of_writing_comes_back() {
+        let time = 1_700_000_001 * NANOS;
+        let state = ConsumerState {
+            delivered: at(1, 1),
+            pending: [(1, PendingAck { consumer: 1, time })].into(),
+            ..ConsumerState::default()
+        };
+        for now in [0, time - NANOS, time - 1, time, time + NANOS] {
+            assert_eq!(decode(&encode(&state, now)), Ok(state.clone()));
+        }
+    }
+
     // STORE-67
     #[test]
     fn what_cannot_be_trusted_is_refused_in_the_words_of_the_reference() {
