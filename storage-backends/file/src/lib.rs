@@ -5,6 +5,7 @@
 //! [`schedule`] and [`sources`] (`thw.db`, `sched.db`, `sources.db`), [`consumer::codec`] (`o.dat`), [`stream_state`] (what
 //! raft snapshots carry), [`legacy`] (`N.idx`) and [`raft`] (small files of raft groups, read only). [`small`] seals small
 //! files and puts their checksums beside them. [`consumer`] is the store of one consumer over all this.
+//! [`tool`] is `dunlin store`, [`unpack`] makes a stream of a backup of files and the other way round.
 //!
 //! Blocks: [`record`] is one record, [`compress`] and [`crypt`] are what a block's file may be wrapped in, [`scan`] walks over
 //! records and damage, [`block`] reads a file from end to end, [`recovery`] all blocks of a stream, [`side`] remembers what the
@@ -34,6 +35,7 @@ pub mod sources;
 mod stamped;
 pub mod stream_state;
 pub mod tool;
+pub mod unpack;
 pub mod wheel;
 
 pub use engine::{FileBackend, FileStoreOptions};

@@ -38,6 +38,12 @@ pub enum ToolError {
     /// A running broker works there.
     #[error("{} is in use by another process: stop the server first", .0.display())]
     InUse(PathBuf),
+    /// A crash has left messages in the journal that are not in the blocks.
+    #[error(
+        "{} holds what a crash kept from the blocks: start and stop Dunlin on the directory once, which brings it there",
+        .0.display()
+    )]
+    Unsettled(PathBuf),
     /// A file or directory cannot be read or written.
     #[error("{}: {error}", .path.display())]
     Io {
@@ -306,6 +312,14 @@ impl Asset {
 
 /// Blocks between two lines about how far the reading is.
 const LINE_EVERY: usize = 100;
+
+/// Whether a journal holds anything: a clean stop leaves only its lock.
+pub(super) fn is_unsettled(disk: &dyn Disk, journal: &Path) -> bool {
+    let files = disk.list(journal).unwrap_or_default();
+    files
+        .iter()
+        .any(|file| file.extension().is_some_and(|extension| extension == "journal"))
+}
 
 /// The entries of a directory; one that is absent is `None`.
 pub(super) fn read_directory(disk: &dyn Disk, path: &Path) -> io::Result<Option<Vec<PathBuf>>> {

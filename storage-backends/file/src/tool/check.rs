@@ -14,7 +14,7 @@ use crate::sources::SourcesFile;
 use crate::wheel::WheelFile;
 
 use super::Progress;
-use super::asset::{Asset, AssetKind, Target, ToolError};
+use super::asset::{Asset, AssetKind, Target, ToolError, is_unsettled};
 use super::indexed::{IndexRead, IndexSays};
 use super::report::{AssetReport, Finding, Report, Severity};
 
@@ -27,6 +27,17 @@ pub fn check(env: &Env, target: &Target, progress: &Progress) -> Result<Report, 
     for asset in target.assets(env.disk())? {
         progress(&format!("{}: reading", asset.title()));
         report.assets.push(Check::new(env, target, &asset).run(progress)?);
+    }
+    let journal = target
+        .store_dir(env.disk())
+        .map(|store_dir| store_dir.join("journal"));
+    if let Some(journal) = journal.filter(|journal| is_unsettled(env.disk(), journal)) {
+        report.findings.push(Finding {
+            severity: Severity::Note,
+            place: journal.display().to_string(),
+            what: "holds what is not in the blocks yet".to_owned(),
+            cost: "Dunlin brings it there when it opens the directory".to_owned(),
+        });
     }
     // Said once, and not as if it were wrong: no directory of the reference has what would show it.
     report.findings.push(Finding {
@@ -407,7 +418,7 @@ fn is_object(json: &[u8]) -> bool {
 }
 
 /// The name in a stream's description.
-pub(super) fn name_in(json: &[u8]) -> Option<String> {
+pub(crate) fn name_in(json: &[u8]) -> Option<String> {
     #[derive(serde::Deserialize)]
     struct Meta {
         name: String,

@@ -16,6 +16,7 @@ mod stat;
 
 pub use asset::{Asset, AssetKind, Target, ToolError};
 pub use check::check;
+pub(crate) use check::name_in;
 pub use dump::{DumpFormat, dump};
 pub use repair::{Repaired, repair};
 pub use report::{AssetReport, Finding, Report, Severity};

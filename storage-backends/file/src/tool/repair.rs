@@ -22,7 +22,7 @@ use crate::sources::SourcesFile;
 use crate::wheel::WheelFile;
 
 use super::Progress;
-use super::asset::{Asset, Target, ToolError};
+use super::asset::{Asset, Target, ToolError, is_unsettled};
 use super::check::name_in;
 use super::indexed::IndexRead;
 
@@ -71,7 +71,7 @@ impl std::fmt::Display for Repaired {
 /// Repairs everything that is meant. A second run finds nothing to do.
 ///
 /// # Errors
-/// [`ToolError::InUse`] while a broker works there; see [`ToolError`] for the rest. What was repaired before stays so.
+/// [`ToolError::InUse`] while a broker works there, [`ToolError::Unsettled`] after it was killed there; see [`ToolError`] for the rest. What was repaired before stays so.
 pub fn repair(env: &Env, target: &Target, progress: &Progress) -> Result<Repaired, ToolError> {
     let disk = env.disk();
     let assets = target.assets(disk)?;
@@ -109,6 +109,7 @@ fn lock(disk: &dyn Disk, journal: &Path) -> Result<Option<Box<dyn DiskFile>>, To
         .open_with_permissions(&path, OpenMode::ReadWrite, FILE_PERMISSIONS)
         .map_err(ToolError::io(&path))?;
     match file.lock() {
+        Ok(()) if is_unsettled(disk, journal) => Err(ToolError::Unsettled(journal.to_owned())),
         Ok(()) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(ToolError::InUse(journal.to_owned())),
         Err(error) => Err(ToolError::io(&path)(error)),

@@ -9,6 +9,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::crypt::{Cipher, KeyRing};
+use crate::layout::{StreamDir, StreamListing};
+use crate::unpack::{Unpacking, pack};
 
 /// A copy of a golden directory, to be damaged.
 struct Copy {
@@ -326,6 +328,18 @@ async fn a_directory_that_a_broker_has_open_is_not_repaired() {
     let refused = repair(&env(), &copy.target(), &quiet());
     assert!(matches!(refused, Err(ToolError::InUse(_))), "{refused:?}");
     drop(lock);
+    // One that was killed there has left something behind.
+    SystemDisk
+        .open(&journal.join("0.journal"), OpenMode::ReadWrite)
+        .unwrap();
+    assert!(
+        copy.check()
+            .to_string()
+            .contains("holds what is not in the blocks yet")
+    );
+    let refused = repair(&env(), &copy.target(), &quiet());
+    assert!(matches!(refused, Err(ToolError::Unsettled(_))), "{refused:?}");
+    fs::remove_file(journal.join("0.journal")).unwrap();
     assert!(repair(&env(), &copy.target(), &quiet()).is_ok());
 }
 
@@ -384,4 +398,98 @@ async fn messages_are_shown_as_they_were_stored() {
         })
         .collect();
     assert_eq!((count, sequences), (10, vec![1, 2, 3, 5, 6, 8, 9, 10, 11, 12]));
+}
+
+/// The files of a backup below a new directory, as a restore makes them.
+fn restored(backup: &[u8], stream: &str) -> Result<TempDir, String> {
+    let directory = tempfile::tempdir().unwrap();
+    let staging = directory.path().join("jetstream/$G/__snapshots__/snap-1");
+    let mut unpacking = Unpacking::begin(&env(), staging, stream).map_err(|error| error.to_string())?;
+    let mut reader = dunlin_backup::FilesReader::default();
+    for piece in backup.chunks(1_000) {
+        reader.feed(piece);
+        while let Some((file, bytes)) = reader.next_file(1 << 26).map_err(|error| error.to_string())? {
+            unpacking.file(&file, &bytes).map_err(|error| error.to_string())?;
+        }
+    }
+    let target = directory.path().join("jetstream/$G/streams").join(stream);
+    let finished = reader.finish().map_err(|error| error.to_string());
+    let finished = finished.and_then(|()| {
+        let target = StreamDir::found(target);
+        unpacking.finish(&target).map_err(|error| error.to_string())
+    });
+    let staged = fs::read_dir(directory.path().join("jetstream/$G/__snapshots__"))
+        .unwrap()
+        .count();
+    assert_eq!(staged, 0, "nothing is left of a restore");
+    finished.map(|()| directory)
+}
+
+fn packed(copy: &Copy) -> std::io::Result<Vec<u8>> {
+    let path = copy.stream("");
+    let listing = StreamListing::read(&SystemDisk, path).unwrap();
+    pack(
+        &env(),
+        &listing,
+        "$G",
+        copy.keys.as_ref(),
+        Vec::new(),
+        1_700_000_000,
+    )
+}
+
+// STORE-78 [TestFileStoreSnapshot]: in clear and uncompressed, whatever the store is, and equal to it.
+#[tokio::test]
+async fn a_backup_of_files_becomes_an_equal_stream() {
+    for case in ["plain", "aes", "chacha", "blocks-s2", "blocks-s2-chacha"] {
+        let copy = copy_of(case);
+        let before = copy.check();
+        let directory = restored(&packed(&copy).unwrap(), "T").unwrap();
+        let target = Target {
+            directory: directory.path().to_owned(),
+            account: None,
+            keys: None,
+        };
+        let after = check(&env(), &target, &quiet()).unwrap();
+        assert!(worst(&after) < Some(Severity::Warning), "{case}: {after}");
+        assert_eq!(after.assets[0], before.assets[0], "{case}");
+        let shown = |target: &Target| {
+            let mut out = Vec::new();
+            dump(
+                &env(),
+                target,
+                &(0..=u64::MAX),
+                DumpFormat::Json,
+                &mut out,
+                &quiet(),
+            )
+            .unwrap();
+            out
+        };
+        assert_eq!(shown(&target), shown(&copy.target()), "{case}");
+    }
+}
+
+// STORE-78, 2026-33222: a backup becomes the stream that it is of, and no other.
+#[tokio::test]
+async fn a_backup_of_another_stream_is_refused_and_leaves_nothing() {
+    let backup = packed(&copy_of("plain")).unwrap();
+    assert_eq!(
+        restored(&backup, "OTHER").unwrap_err(),
+        "stream names do not match"
+    );
+    let cut = &backup[..backup.len() / 2];
+    assert!(restored(cut, "T").is_err());
+}
+
+// STORE-79
+#[tokio::test]
+async fn a_damaged_stream_has_no_backup_with_silent_holes() {
+    let copy = copy_of("plain");
+    copy.change("msgs/1.blk", |bytes| bytes[2_000] ^= 1);
+    let refused = packed(&copy).unwrap_err().to_string();
+    assert!(
+        refused.starts_with("snapshot check failed: block 1: bytes "),
+        "{refused}"
+    );
 }
