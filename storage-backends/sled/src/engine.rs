@@ -12,11 +12,26 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dunlin_api::{StoreError, StoreObserver, StoredMessage, Ticket};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use tokio::sync::Notify;
+
+/// Jobs of a stream become one batch while they are no more than this: sled frees nothing that a batch has replaced
+/// before its end, which is a page a message.
+const BATCH: u64 = 256 * 1024;
+
+/// What a queued change takes beside its bytes: its places in the list, in the batch and among the recent messages.
+const OVERHEAD: u64 = 256;
+
+/// What sled says of a database that somebody has open; it has no kind of error for it.
+const LOCKED: &str = "could not acquire lock";
+
+/// Together two seconds, of which a sound system needs milliseconds.
+const LOCK_TRIES: u32 = 400;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// How the database is opened.
 #[derive(Clone, Copy, Debug)]
@@ -88,12 +103,12 @@ struct Recent {
 impl Writes {
     pub(crate) fn put(&mut self, key: Vec<u8>, value: impl Into<Bytes>) {
         let value = value.into();
-        self.bytes += (key.len() + value.len()) as u64;
+        self.bytes += (key.len() + value.len()) as u64 + OVERHEAD;
         self.list.push((key, Some(value)));
     }
 
     pub(crate) fn remove(&mut self, key: Vec<u8>) {
-        self.bytes += key.len() as u64;
+        self.bytes += key.len() as u64 + OVERHEAD;
         self.list.push((key, None));
     }
 
@@ -114,9 +129,8 @@ impl Engine {
             .path(directory)
             .cache_capacity(limits.cache)
             .mode(sled::Mode::HighThroughput);
-        let db = config
-            .open()
-            .map_err(|error| StoreError::Io(format!("{}: {error}", directory.display())))?;
+        let db =
+            open(&config).map_err(|error| StoreError::Io(format!("{}: {error}", directory.display())))?;
         Ok(Self {
             db,
             limits,
@@ -194,12 +208,17 @@ impl Engine {
     }
 
     fn apply(&self, jobs: &VecDeque<Job>, sync: bool) -> sled::Result<()> {
-        // A batch knows the last value of a key only, which is the one that counts.
         let mut batches = BTreeMap::new();
         for job in jobs.iter().filter(|job| !job.writes.is_empty()) {
-            let (_, batch) = batches
+            let (_, batch, bytes) = batches
                 .entry(job.tree.name())
-                .or_insert_with(|| (&job.tree, sled::Batch::default()));
+                .or_insert_with(|| (&job.tree, sled::Batch::default(), 0));
+            if *bytes > 0 && *bytes + job.writes.bytes > BATCH {
+                job.tree.apply_batch(std::mem::take(batch))?;
+                *bytes = 0;
+            }
+            *bytes += job.writes.bytes;
+            // It knows the last value of a key only, which is the one that counts.
             for (key, value) in &job.writes.list {
                 match value {
                     Some(value) => batch.insert(key.as_slice(), &**value),
@@ -207,7 +226,7 @@ impl Engine {
                 }
             }
         }
-        for (tree, batch) in batches.into_values() {
+        for (tree, batch, _) in batches.into_values() {
             tree.apply_batch(batch)?;
         }
         if sync {
@@ -331,4 +350,18 @@ impl Marks {
             self.observer().failed(durable, error);
         }
     }
+}
+
+/// Opens a database. sled's own threads hold the lock of one that was closed just now for a moment more.
+fn open(config: &sled::Config) -> sled::Result<sled::Db> {
+    let (never, pause) = (Mutex::new(()), Condvar::new());
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains(LOCKED) => {
+                pause.wait_for(&mut never.lock(), LOCK_PAUSE);
+            }
+            result => return result,
+        }
+    }
+    config.open()
 }

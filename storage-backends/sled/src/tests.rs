@@ -150,3 +150,11 @@ fn publishers_are_refused_while_the_disk_is_behind() {
     let stream = backend.stream(&id("S"), options()).unwrap();
     assert_eq!(stream.state().messages, taken + 1);
 }
+
+#[test]
+fn a_database_that_another_has_open_is_refused() {
+    let disk = OnDisk::new();
+    disk.backend().list().unwrap();
+    let refused = backend(disk.directory.path()).list().unwrap_err();
+    assert!(refused.to_string().contains("could not acquire lock"), "{refused}");
+}
