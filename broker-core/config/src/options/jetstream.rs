@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::plugins::{PluginKind, PluginOptions};
 use super::readers::choice;
 use crate::ConfigSection;
 use crate::convert::{ByteSize, Secret};
@@ -12,6 +13,9 @@ use crate::section::{ConfigValue, Field, TableReader, read_section};
 use crate::shape::Shape;
 use crate::text::{parse_duration, quote};
 use crate::value::Value;
+
+/// Streams of storage `file` in nats-server's own layout.
+const BUILT_IN_STORAGE: &str = "file";
 
 /// JetStream of this server.
 #[derive(Clone, Debug, PartialEq, ConfigSection)]
@@ -26,6 +30,10 @@ pub struct JetStreamOptions {
     #[config(alias = ["store", "storedir"], default_doc = "a directory for temporary files", spec = "CORE section 15",
              example = "store_dir: \"/var/lib/dunlin\"")]
     pub store_dir: String,
+    /// Store plugin that keeps streams of storage `file`: `file` for files in nats-server's own layout, or one that is
+    /// configured under `plugins.store`, such as `sled`. Dunlin only.
+    #[config(default = "file", example = "file_storage: file")]
+    pub file_storage: String,
     /// How often files are synced: a duration, or `always`, before each answer.
     #[config(with = sync_interval, kind = "duration or \"always\"", shape = SYNC, default_doc = "2m", alias = ["sync"],
              spec = "CORE section 15")]
@@ -428,6 +436,30 @@ fn cluster_traffic(field: &Field<'_>, report: &mut Report) -> Option<ClusterTraf
         Some("owner") => Some(ClusterTraffic::Owner),
         Some(_) => unexpected(field, "'system' or 'owner' string value", "", report),
         None => unexpected(field, "either 'system' or 'owner' string value", "", report),
+    }
+}
+
+/// A store that is not built in is chosen where it is also configured.
+pub(super) fn check_file_storage(root: &TableReader<'_>, plugins: &[PluginOptions], report: &mut Report) {
+    let block = root
+        .named(&["jetstream"])
+        .and_then(|entry| entry.node.value.as_table());
+    let entry = block
+        .into_iter()
+        .flatten()
+        .find(|entry| entry.key.eq_ignore_ascii_case("file_storage"));
+    let Some((entry, name)) = entry.and_then(|entry| Some((entry, entry.node.value.as_str()?))) else {
+        return;
+    };
+    let is_there = plugins
+        .iter()
+        .any(|plugin| plugin.kind == PluginKind::Store && plugin.name == name);
+    if name != BUILT_IN_STORAGE && !is_there {
+        report
+            .error(&entry.key_pos, &entry.key, format!("there is no store {name:?}"))
+            .remedy(format!(
+                "configure it under `plugins.store.{name}`, or take `file`"
+            ));
     }
 }
 

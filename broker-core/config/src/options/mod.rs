@@ -385,6 +385,7 @@ impl Config {
         }
         readers::settle_monitoring(table, self);
         jetstream::check_store_dir(table, report);
+        jetstream::check_file_storage(table, &self.plugins, report);
         self.check_callout(report);
         self.check_authorization(table, report);
         self.check_unique_users(report);

@@ -194,3 +194,15 @@ fn jetstream_is_checked_at_start() {
         ),
     ]);
 }
+
+#[test]
+fn another_store_is_chosen_where_it_is_configured() {
+    let read = config("jetstream {}");
+    assert_eq!(read.jetstream.unwrap().file_storage, "file");
+    let read = config("jetstream { file_storage: sled }; plugins { store { sled { dir: \"/x\" } } }");
+    assert_eq!(read.jetstream.unwrap().file_storage, "sled");
+    check_errors(&[(
+        "plugins { auth { sled {} } }; jetstream { file_storage: sled }",
+        "there is no store \"sled\"",
+    )]);
+}
