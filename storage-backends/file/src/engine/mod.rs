@@ -26,6 +26,7 @@ mod read;
 mod remove;
 mod replay;
 mod roll;
+mod sources;
 mod sparse;
 mod stream;
 mod subjects;

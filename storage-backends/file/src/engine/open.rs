@@ -27,7 +27,7 @@ use super::view::View;
 use crate::block::{self, BlockForm};
 use crate::compress;
 use crate::index::Index;
-use crate::layout::MessageFile;
+use crate::layout::{META_KEY, MessageFile, SOURCES};
 use crate::record::{Record, RecordKind};
 use crate::recovery::{Progress, Recovered, Request, recover};
 use crate::small::checked;
@@ -55,6 +55,7 @@ impl FileStream {
         let home = Arc::new(home);
         let shared = home.shared.clone();
         let disk = shared.env.disk();
+        refuse_encrypted(&home)?;
         let marks = Marks::new(options.observer.clone());
         let (timers, stamp) = timer_codec::read(disk, &home.messages).map_err(io_error)?;
         let metadata = timer_codec::read_file(disk, &home.directory.join("meta.inf")).map_err(io_error)?;
@@ -68,6 +69,8 @@ impl FileStream {
             index_file: IndexFile::new(&home, &marks),
             meta_file: SmallFile::new(&home, "meta.inf", &marks),
             sum_file: SmallFile::new(&home, "meta.sum", &marks),
+            sources_file: SmallFile::new(&home, SOURCES, &marks),
+            sources: timer_codec::read_file(disk, &home.directory.join(SOURCES)).map_err(io_error)?,
             shared,
             driver,
             promise,
@@ -521,6 +524,19 @@ impl Later {
             payload: record.payload.to_vec(),
             length: end - start,
         }
+    }
+}
+
+/// An encrypted stream looks empty without its key, and would be written over (STORE-8).
+fn refuse_encrypted(home: &Home) -> Result<(), StoreError> {
+    let key = home.directory.join(META_KEY);
+    match home.shared.env.disk().open(&key, OpenMode::Read) {
+        Ok(_) => Err(StoreError::Io(format!(
+            "encrypted store encountered with no main key: {}",
+            home.directory.display()
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error(error)),
     }
 }
 

@@ -12,9 +12,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use dunlin_api::{
-    Answer, ConsumerStore, Counting, Damage, Due, Filter, NewMessage, Purge, Purged, Removal, Staged,
-    StorageType, StoreError, StoredMessage, StreamId, StreamOptions, StreamState, StreamStore, Subject,
-    SubjectState, Ticket, TimerKind,
+    Answer, ConsumerStore, Counting, Damage, Due, Filter, NewMessage, Purge, Purged, Removal, SourcePosition,
+    SourcePositions, Staged, StorageType, StoreError, StoredMessage, StreamId, StreamOptions, StreamState,
+    StreamStore, Subject, SubjectState, Ticket, TimerKind,
 };
 use dunlin_journal::{BlockEnd, Item, Promise};
 
@@ -66,6 +66,9 @@ pub(crate) struct FileStream {
     pub(super) meta_file: Arc<SmallFile>,
     pub(super) sum_file: Arc<SmallFile>,
     pub(super) metadata: Vec<u8>,
+    pub(super) sources_file: Arc<SmallFile>,
+    /// What `sources.db` is to hold.
+    pub(super) sources: Vec<u8>,
     pub(super) consumers: Consumers,
     pub(super) marks: Arc<Marks>,
     pub(super) damage: Arc<DamageLog>,
@@ -207,6 +210,15 @@ impl StreamStore for FileStream {
 
     fn compact(&mut self, sequence: u64) -> Result<Purged, StoreError> {
         self.compact_to(sequence)
+    }
+
+    fn sources(&self) -> SourcePositions {
+        self.source_positions()
+    }
+
+    fn set_sources(&mut self, sources: &[SourcePosition]) -> Result<(), StoreError> {
+        self.keep_sources(sources);
+        Ok(())
     }
 
     fn damage(&self) -> Vec<Damage> {

@@ -1,0 +1,224 @@
+//! Directories that nats-server 2.15.2 wrote, opened by the store: with their index and without it, extended, closed, and
+//! opened again.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    reason = "the golden directories are files of this project"
+)]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use dunlin_api::{
+    AccountName, Env, EnvParts, Logger, NewMessage, Removal, SeededRandom, Shards, StorageType, StoreBackend,
+    StoreError, StreamId, StreamOptions, StreamStore, Subject, SystemClock, SystemDisk,
+};
+use dunlin_file_store::{FileBackend, FileStoreOptions};
+use dunlin_net::sim::SimWorld;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/store-2.15.2")
+}
+
+/// The machine's disk and threads.
+fn env() -> Env {
+    Env::new(EnvParts {
+        clock: Box::new(SystemClock),
+        random: Box::new(SeededRandom::new(1)),
+        network: Box::new(SimWorld::new(1).host([127, 0, 0, 1].into())),
+        disk: Box::new(SystemDisk),
+        execution: Box::new(Shards::start(1).unwrap()),
+        logger: Logger::silent(),
+    })
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &target),
+            false => drop(fs::copy(entry.path(), target).unwrap()),
+        }
+    }
+}
+
+/// A copy of a case, and what it says of its streams.
+struct Case {
+    name: String,
+    directory: PathBuf,
+    expected: Value,
+    _kept: tempfile::TempDir,
+}
+
+impl Case {
+    fn new(name: &str) -> Self {
+        let kept = tempfile::tempdir().unwrap();
+        let directory = kept.path().to_owned();
+        copy(&fixtures().join(name), &directory);
+        let expected = fs::read(directory.join("expect.json")).unwrap();
+        Self {
+            name: name.to_owned(),
+            directory,
+            expected: serde_json::from_slice(&expected).unwrap(),
+            _kept: kept,
+        }
+    }
+
+    fn open(&self) -> FileBackend {
+        let (backend, recovery) = FileBackend::open(&env(), FileStoreOptions::new(&self.directory)).unwrap();
+        assert_eq!(recovery.set_aside, []);
+        backend
+    }
+
+    fn streams(&self) -> impl Iterator<Item = (StreamId, &Value)> {
+        let streams = self.expected["streams"].as_object().unwrap();
+        let id = |stream: &str| StreamId::new(AccountName::global(), stream).unwrap();
+        streams
+            .iter()
+            .map(move |(stream, expected)| (id(stream), expected))
+    }
+}
+
+fn stream(backend: &FileBackend, id: &StreamId) -> Result<Box<dyn StreamStore>, StoreError> {
+    backend.stream(id, StreamOptions::new(StorageType::File, Arc::new(())))
+}
+
+fn nanos(time: &Value) -> i64 {
+    let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
+    i64::try_from(time.as_nanosecond()).unwrap_or_default()
+}
+
+/// A message, with the hash of its payload.
+type Message = (String, i64, Vec<u8>, Vec<u8>);
+
+fn held(stream: &dyn StreamStore) -> BTreeMap<u64, Message> {
+    let sequences = std::iter::successors(stream.at_or_after(0), |at| stream.at_or_after(at + 1));
+    sequences
+        .map(|at| {
+            let message = stream.load(at).unwrap().wait().unwrap().unwrap();
+            let subject = String::from_utf8(message.subject().as_bytes().to_vec()).unwrap();
+            let payload = Sha256::digest(message.payload()).to_vec();
+            (at, (subject, message.time, message.headers().to_vec(), payload))
+        })
+        .collect()
+}
+
+fn expected_messages(expected: &Value) -> BTreeMap<u64, Message> {
+    let messages = expected["messages"].as_array().unwrap();
+    messages
+        .iter()
+        .map(|message| {
+            let decoded = |name: &str| message[name].as_str().map(|text| STANDARD.decode(text).unwrap());
+            let payload = match (decoded("data_b64"), message["sha256"].as_str()) {
+                (None, Some(hash)) => (0..hash.len())
+                    .step_by(2)
+                    .map(|at| u8::from_str_radix(&hash[at..at + 2], 16).unwrap())
+                    .collect(),
+                (data, _) => Sha256::digest(data.unwrap_or_default()).to_vec(),
+            };
+            let subject = message["subject"].as_str().unwrap().to_owned();
+            let headers = decoded("hdrs_b64").unwrap_or_default();
+            let at = message["seq"].as_u64().unwrap();
+            (at, (subject, nanos(&message["time"]), headers, payload))
+        })
+        .collect()
+}
+
+fn check(case: &Case, id: &StreamId, stream: &dyn StreamStore, expected: &Value) {
+    let (state, golden) = (stream.state(), &expected["state"]);
+    let name = format!("{}/{}", case.name, id.stream());
+    assert_eq!(held(stream), expected_messages(expected), "{name}");
+    for (ours, key) in [
+        (state.messages, "messages"),
+        (state.bytes, "bytes"),
+        (state.first, "first_seq"),
+        (state.last, "last_seq"),
+        (state.subjects, "num_subjects"),
+    ] {
+        assert_eq!(ours, golden[key].as_u64().unwrap_or_default(), "{name}: {key}");
+    }
+    assert_eq!(stream.damage(), [], "{name}");
+}
+
+const PLAIN: [&str; 9] = [
+    "plain",
+    "blocks-plain",
+    "blocks-s2",
+    "purged",
+    "dmap",
+    "ttl-sched-sources",
+    "interest",
+    "kill9",
+    "kill9-stale-index",
+];
+
+// STORE-180: read, with and without an index, extended, and read again
+#[test]
+fn a_directory_of_the_reference_opens_and_grows() {
+    for name in PLAIN {
+        for without_index in [false, true] {
+            let case = Case::new(name);
+            if without_index {
+                for (id, _) in case.streams() {
+                    let index = format!("jetstream/$G/streams/{}/msgs/index.db", id.stream());
+                    let _ = fs::remove_file(case.directory.join(index));
+                }
+            }
+            let backend = case.open();
+            let mut after = Vec::new();
+            for (id, expected) in case.streams() {
+                let mut stream = stream(&backend, &id).unwrap();
+                // Removals by limits leave no tombstones: without an index the owner repeats them.
+                if !(without_index && name == "dmap" && id.stream() != "T") {
+                    check(&case, &id, &*stream, expected);
+                }
+                let subject = Subject::new(b"dunlin.was.here").unwrap();
+                let message = NewMessage {
+                    sequence: None,
+                    time: stream.state().last_time + 1,
+                    subject,
+                    headers: b"NATS/1.0\r\nA: b\r\n\r\n",
+                    payload: b"extended",
+                };
+                let first = stream.at_or_after(0);
+                for _ in 0..2 {
+                    stream.stage(&message).unwrap();
+                }
+                if let Some(first) = first {
+                    stream.remove(first, Removal::Remove).unwrap();
+                }
+                stream.commit(stream.staged()).unwrap();
+                after.push((id, stream.state(), held(&*stream)));
+                stream.close().unwrap();
+            }
+            backend.close().unwrap();
+            if let Some(kept) = std::env::var_os("GOLDEN_KEEP").filter(|_| !without_index) {
+                copy(&case.directory, &Path::new(&kept).join(name));
+            }
+            let backend = case.open();
+            for (id, state, messages) in after {
+                let stream = stream(&backend, &id).unwrap();
+                assert_eq!(stream.state(), state, "{name}/{}", id.stream());
+                assert_eq!(held(&*stream), messages, "{name}/{}", id.stream());
+            }
+        }
+    }
+}
+
+// STORE-8 [TestFileStoreRestoreEncryptedWithNoKeyFuncFails]
+#[test]
+fn an_encrypted_stream_is_refused_without_its_key() {
+    let case = Case::new("chacha");
+    let backend = case.open();
+    for (id, _) in case.streams() {
+        let refused = stream(&backend, &id).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains("no main key"), "{refused}");
+    }
+}
