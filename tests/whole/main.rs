@@ -11,6 +11,7 @@ mod allocation;
 mod auth_certificates;
 mod auth_logins;
 mod auth_renewal;
+mod backups;
 mod command_line;
 mod connections;
 mod differential;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use dunlin_tests::connection::{Connection, Event};
 use dunlin_tests::paths;
-use dunlin_tests::server::Kind;
+use dunlin_tests::server::{Kind, Server};
 use tempfile::TempDir;
 
 use crate::host::server_with;
@@ -15,7 +15,8 @@ fn fixture(case: &str) -> PathBuf {
     paths::root().join("tests/fixtures/store-2.15.2").join(case)
 }
 
-fn copy_of(case: &str) -> TempDir {
+/// A copy of a golden directory.
+pub(crate) fn copy_of(case: &str) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     copy_all(&fixture(case), folder.path());
     folder
@@ -124,7 +125,8 @@ fn messages_are_dumped_and_a_reader_may_go_away() {
 }
 
 /// One answer of the API of JetStream.
-fn ask(connection: &mut Connection, subject: &str) -> serde_json::Value {
+pub(crate) fn ask(server: &Server, subject: &str) -> serde_json::Value {
+    let mut connection = Connection::open(server.address()).unwrap();
     connection.send(format!("CONNECT {{}}\r\nSUB reply 1\r\nPUB {subject} reply 0\r\n\r\n").as_bytes());
     loop {
         match connection.read().unwrap() {
@@ -152,8 +154,7 @@ fn the_reference_opens_what_was_repaired() {
         let Some(server) = server_with(Kind::Reference, &config) else {
             return;
         };
-        let mut connection = Connection::open(server.address()).unwrap();
-        let info = ask(&mut connection, "$JS.API.STREAM.INFO.T");
+        let info = ask(&server, "$JS.API.STREAM.INFO.T");
         let state = &info["state"];
         assert_eq!(
             (&state["messages"], &state["last_seq"]),
