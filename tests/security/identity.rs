@@ -168,3 +168,41 @@ fn signatures_of_every_length_are_refused() {
         assert_eq!(stage.broker.env.panics(), 0);
     });
 }
+
+// [2020-26892, mosquitto 2021-34434] What a reload takes away is gone for sessions that are open, whatever they did before.
+#[test]
+fn what_is_revoked_is_gone_for_open_sessions() {
+    sim::run(|| async {
+        let users =
+            |rest: &str| format!("authorization {{ users: [ {{user: free, password: free}}, {rest} ] }}");
+        let stage = Stage::new(&users("{user: u, password: u}, {user: gone, password: gone}")).await;
+        let mut free = stage.log_in(&user("free")).await;
+        let mut client = stage.log_in(&user("u")).await;
+        let mut gone = stage.log_in(&user("gone")).await;
+        free.send("SUB out.* 1\r\n").await;
+        free.sync().await;
+        // Routes and decisions are made, and kept, while everything is allowed.
+        client
+            .send("SUB in.secret 1\r\nSUB in.> 2\r\nPUB out.secret 0\r\n\r\n")
+            .await;
+        client.sync().await;
+        free.send("PUB in.secret 0\r\n\r\n").await;
+        assert!(free.sync().await.contains("MSG out.secret"));
+        assert_eq!(client.sync().await.matches("MSG in.secret").count(), 2);
+        let rules = "permissions: {publish: {deny: out.secret}, subscribe: {deny: in.secret}}";
+        stage
+            .broker
+            .reload(&users(&format!("{{user: u, password: u, {rules}}}")))
+            .await;
+        gone.expect_end().await;
+        assert_refused(&stage, &[&format!("CONNECT {}", user("gone"))]).await;
+        client.send("PUB out.secret 0\r\n\r\n").await;
+        let told = client.sync().await;
+        for what in ["Subscription to \"in.secret\"", "Publish to \"out.secret\""] {
+            assert!(told.contains(what), "{told}");
+        }
+        free.send("PUB in.secret 0\r\n\r\nPUB in.open 0\r\n\r\n").await;
+        assert_eq!(free.sync().await, "");
+        assert_eq!(client.sync().await, "MSG in.open 2 0\r\n\r\n");
+    });
+}

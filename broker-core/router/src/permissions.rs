@@ -163,6 +163,9 @@ fn filter(pattern: &str) -> Option<FilterBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dunlin_config::SubjectRules;
+    use proptest::collection::vec;
+    use proptest::{option, prelude::*};
 
     fn entries(list: &[&str]) -> Vec<SubjectRule> {
         list.iter()
@@ -240,6 +243,79 @@ mod tests {
             assert!(patterns.match_literal(Subject::new(b"s.2.a").unwrap()));
             assert!(!patterns.match_literal(Subject::new(b"s.2").unwrap()));
             assert!(!patterns.match_literal(Subject::new(b"s.77.a").unwrap()));
+        }
+    }
+
+    /// Whether `subject` matches `filter`: the definition, word by word.
+    fn fits(filter: &str, subject: &str) -> bool {
+        let (mut filter, mut subject) = (filter.split('.'), subject.split('.'));
+        loop {
+            match (filter.next(), subject.next()) {
+                (Some(">"), Some(_)) | (None, None) => return true,
+                (Some("*"), Some(_)) => {}
+                (Some(a), Some(b)) if a == b => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Every subject of up to three words.
+    fn all_subjects() -> Vec<String> {
+        let longer = |subjects: &[String]| -> Vec<String> {
+            let words = ["a", "b", "c"];
+            let all = subjects
+                .iter()
+                .flat_map(|subject| words.map(|word| format!("{subject}.{word}")));
+            all.collect()
+        };
+        let one = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let two = longer(&one);
+        [one, longer(&two), two].concat()
+    }
+
+    fn any_filter() -> impl Strategy<Value = String> {
+        "([abc*]\\.){0,2}([abc*]|>)"
+    }
+
+    /// Lists that are searched one by one, and some that are indexed.
+    fn any_list() -> impl Strategy<Value = Vec<String>> {
+        prop_oneof![4 => vec(any_filter(), 0..4), 1 => vec(any_filter(), SCANNED..SCANNED + 4)]
+    }
+
+    proptest! {
+        // AUTH-202, AUTH-204 to AUTH-208: whatever is asked for, nothing reaches a session that no rule allows, and
+        // nothing that a rule denies.
+        #[test]
+        fn no_rule_is_passed_by_any_subject_or_filter(
+            allow in option::of(any_list()),
+            deny in any_list(),
+            filters in vec(any_filter(), 1..6),
+        ) {
+            let list = |list: &[String]| entries(&list.iter().map(String::as_str).collect::<Vec<_>>());
+            let side = SubjectRules {
+                allow: allow.as_deref().map(list),
+                deny: list(&deny),
+            };
+            let permissions = Permissions {
+                publish: side.clone(),
+                subscribe: side,
+                ..Permissions::default()
+            };
+            let (rules, _) = Rules::compile(&permissions, 1);
+            for subject in all_subjects() {
+                let is_in = |list: &[String]| list.iter().any(|filter| fits(filter, &subject));
+                let is_good = allow.as_deref().is_none_or(is_in) && !is_in(&deny);
+                let asked = Subject::new(subject.as_bytes()).unwrap();
+                prop_assert_eq!(rules.may_publish(asked), is_good, "{}", subject);
+                prop_assert_eq!(may(&rules, &subject, None), is_good, "{}", subject);
+                for text in filters.iter().filter(|filter| fits(filter, &subject)) {
+                    let filter = Filter::new(text.as_bytes()).unwrap();
+                    if may(&rules, text, None) {
+                        let is_delivered = !rules.checks_delivery(filter, None) || rules.may_deliver(asked, None);
+                        prop_assert_eq!(is_delivered, is_good, "{} gets {}", text, subject);
+                    }
+                }
+            }
         }
     }
 }
