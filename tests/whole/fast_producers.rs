@@ -1,6 +1,7 @@
 //! Publishers that are faster than those who listen: they wait, or what they say is missed (CORE-71); and batches that
 //! take their time (CORE-73).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
@@ -162,6 +163,22 @@ fn a_publisher_that_is_not_to_wait_is_missed_by_those_that_are_far_behind() {
         assert!(scene.wait_after(3).await < PAUSE);
         let got = scene.slow.sync().await;
         assert_eq!(got, "MSG a 1 2\r\nhi\r\n".repeat(3));
+    });
+}
+
+// CORE-71: what is asked of NATS clients holds for nobody else on their shard.
+#[test]
+fn publishers_of_another_protocol_are_missed_by_nobody() {
+    sim::run(|| async {
+        let line = "plugins { listener { line { listen: \"10.0.0.1:4333\" } } }";
+        let mut scene = Scene::set(&format!("no_fast_producer_stall: true\n{line}")).await;
+        let mut other = Client::connect(&scene.world, host(51), SocketAddr::new(host(1), 4333)).await;
+        scene.publish(1).await;
+        other.send("publish a hello\n").await;
+        other.expect("ok\n").await;
+        let got = scene.slow.sync().await;
+        assert_eq!(got.matches("MSG a 1 2\r\nhi\r\n").count(), 0);
+        assert_eq!(got.matches("MSG a 1 5\r\nhello\r\n").count(), 1);
     });
 }
 
