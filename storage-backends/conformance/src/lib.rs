@@ -92,7 +92,7 @@ macro_rules! suite {
                     pending_subjects_are_those_whose_last_message_lies_ahead,
                     last_sequences_are_sorted_and_bounded, last_sequences_look_back_from_a_sequence,
                     removals_leave_right_figures_of_each_subject,
-                    questions_about_many_subjects_are_answered_alike, a_stream_that_tracks_no_subjects_finds_by_sequence;
+                    questions_about_many_subjects_are_answered_alike, rare_subjects_are_found_among_many_messages, a_stream_that_tracks_no_subjects_finds_by_sequence;
                 remove: a_removed_message_is_gone, the_first_moves_on_over_holes, the_last_stays_when_it_is_removed,
                     an_emptied_stream_goes_on_counting, an_erased_message_is_gone_as_well;
                 purge: a_purge_of_everything_keeps_the_numbering, a_purge_takes_what_matches,

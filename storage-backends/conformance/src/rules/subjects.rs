@@ -1,7 +1,8 @@
 //! What is told about subjects.
 
 use dunlin_api::{
-    Counting, Filter, Load, Removal, StorageType, StoreError, StreamStore, Subject, SubjectState,
+    Counting, Filter, Load, Purge, PurgeExtent, Removal, StorageType, StoreError, StreamStore, Subject,
+    SubjectState,
 };
 
 use crate::stand::{answer, filter, found};
@@ -221,12 +222,66 @@ pub fn questions_about_many_subjects_are_answered_alike(make: Make<'_>) {
     assert_eq!(stand.compact(2001).unwrap().messages, 2000);
     assert_eq!(stand.state().subjects, 501);
     assert_eq!(answer(stand.filtered_state(&[filter("s.7.x")], 0)).first, 2001);
-    let wide = dunlin_api::Purge {
+    let wide = Purge {
         filter: Some(wide[0].to_owned()),
-        extent: dunlin_api::PurgeExtent::Keep(2),
+        extent: PurgeExtent::Keep(2),
     };
     assert_eq!(stand.purge(&wide).unwrap().messages, 499);
     assert_eq!(stand.sequences(), [2500, 2501, 2502]);
+}
+
+/// Whether a store goes by subjects or by messages: a few subjects among many messages, and many with one message each.
+/// [STORE-96, STORE-106, STORE-156]
+pub fn rare_subjects_are_found_among_many_messages(make: Make<'_>) {
+    let mut stand = Stand::new(make);
+    let subject = |at: u64| match at {
+        at if at % 40 == 7 => format!("once.{at}"),
+        at if at % 600 == 0 => format!("rare.{}", ["a", "b"][(at / 600 % 2) as usize]),
+        11_999 => "rare.c".to_owned(),
+        _ => "common".to_owned(),
+    };
+    let subjects: Vec<String> = (1..=12_000).map(subject).collect();
+    stand.fill(&subjects.iter().map(String::as_str).collect::<Vec<_>>());
+    stand.settle();
+    stand.harness.cool();
+    let rare: Vec<u64> = (1..=19).map(|n| n * 600).chain([11_999, 12_000]).collect();
+    for from in [0, 601, 6000, 6001, 11_999] {
+        let left = rare.iter().filter(|at| **at >= from).count() as u64;
+        let pending = stand.num_pending(from, &[filter("rare.*")], Counting::All);
+        assert_eq!(answer(pending), left, "from {from}");
+    }
+    assert_eq!(found(stand.next(&[filter("rare.b")], 6001)), Some(6600));
+    assert_eq!(found(stand.previous(&[filter("rare.b")], 6599)), Some(5400));
+    assert_eq!(
+        answer(stand.last_sequences(&[filter("rare.*")], 6001, 9)),
+        [5400, 6000]
+    );
+    let purge = |text: &str, extent| Purge {
+        filter: Some(filter(text).to_owned()),
+        extent,
+    };
+    assert_eq!(
+        stand
+            .purge(&purge("rare.*", PurgeExtent::Keep(4)))
+            .unwrap()
+            .messages,
+        17
+    );
+    for kept in [10_800, 11_400, 11_999, 12_000] {
+        assert_eq!(found(stand.next(&[filter("rare.*")], kept)), Some(kept));
+    }
+    assert_eq!(found(stand.next(&[filter("rare.*")], 0)), Some(10_800));
+    assert_eq!(
+        stand
+            .purge(&purge("once.*", PurgeExtent::Everything))
+            .unwrap()
+            .messages,
+        300
+    );
+    let common = answer(stand.num_pending(0, &[filter("common")], Counting::All));
+    let purged = stand.purge(&purge("common", PurgeExtent::Keep(10))).unwrap();
+    assert_eq!((purged.messages, stand.state().messages), (common - 10, 14));
+    assert_eq!(found(stand.next(&[filter("common")], 0)), Some(11_989));
 }
 
 /// Its subject count is 0; by sequence all is there. [STORE-84, STORE-158]
