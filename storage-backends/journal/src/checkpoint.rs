@@ -101,7 +101,7 @@ impl Writer {
         }
         // Where the turn itself syncs, the results are here.
         self.collect_syncs();
-        self.segments.free(self.settled());
+        self.segments.free();
         let initialising = self.segments.initialise();
         let erasing = self.continue_erase(now);
         initialising || erasing || (started == PARALLEL && self.dirty.syncing() == 0)
@@ -138,7 +138,7 @@ impl Writer {
                 break;
             }
         }
-        self.segments.free(self.settled());
+        self.segments.free();
         if !self.failed.is_empty() && self.settled() < last {
             // Nobody else's frames stay behind theirs.
             if let Err(error) = self.carry() {
@@ -146,7 +146,7 @@ impl Writer {
                     "journal: what failed streams need was not copied: {error}"
                 ));
             }
-            self.segments.free(self.settled());
+            self.segments.free();
         }
     }
 

@@ -76,7 +76,6 @@ impl Writer {
             if settled >= erase.mark {
                 // A replay must know this before the frames are gone.
                 self.segments.append_empty(settled)?;
-                self.segments.free(settled);
                 erase.wiping = Some((self.segments.take_used(), 0));
                 return Ok(Step::More);
             }

@@ -52,11 +52,12 @@ impl Segment {
         Ok(Self::of(path, file, 0))
     }
 
-    /// A file that is not needed for what is in it.
-    pub(crate) fn reuse(disk: &dyn Disk, path: &Path) -> io::Result<Self> {
+    /// A file that was found, whose frames go up to `last` at most.
+    pub(crate) fn reuse(disk: &dyn Disk, path: &Path, last: u64) -> io::Result<Self> {
         let file = disk.open(path, OpenMode::ReadWrite)?;
         let length = file.len()?;
-        Ok(Self::of(path.to_owned(), file, length))
+        let segment = Self::of(path.to_owned(), file, length);
+        Ok(Self { last, ..segment })
     }
 
     fn of(path: PathBuf, file: Box<dyn DiskFile>, length: u64) -> Self {

@@ -27,6 +27,8 @@ pub(crate) struct Segments {
     generation: u64,
     /// Number of the last frame that is durable.
     number: u64,
+    /// What the last durable frame says is settled: a replay believes no more, so nothing later is overwritten or removed.
+    marked: u64,
     /// Bytes of the last frame.
     recent: u64,
     /// A frame failed, and may come back at a replay until a later segment begins.
@@ -60,6 +62,7 @@ impl Segments {
             slot,
             generation,
             number,
+            marked: 0,
             recent: 0,
             void_due: false,
         }
@@ -72,7 +75,7 @@ impl Segments {
 
     /// Bytes that the largest frame may have.
     pub(crate) fn largest_frame(&self) -> u64 {
-        self.capacity.saturating_sub(BLOCK)
+        self.capacity.saturating_sub(2 * BLOCK)
     }
 
     /// Number of the last frame that is not in the current segment.
@@ -98,10 +101,17 @@ impl Segments {
         most: usize,
     ) -> Result<(), AppendError> {
         let span = builder.span();
-        let fits = |segment: &Segment| segment.position().max(BLOCK) + span <= self.capacity;
+        // A block is left, for a mark.
+        let fits = |segment: &Segment| segment.position().max(BLOCK) + span + BLOCK <= self.capacity;
         if !self.current.as_ref().is_some_and(fits) {
-            self.rotate(most)?;
+            self.rotate(settled, most)?;
         }
+        self.write(builder, settled)
+    }
+
+    /// Writes and syncs a frame in the current segment.
+    fn write(&mut self, builder: &mut FrameBuilder, settled: u64) -> Result<(), AppendError> {
+        let span = builder.span();
         let Some(current) = &mut self.current else {
             return Err(AppendError::TooMany);
         };
@@ -110,6 +120,7 @@ impl Segments {
         match current.append(frame, number) {
             Ok(()) => {
                 self.number = number;
+                self.marked = self.marked.max(settled);
                 self.recent = span;
                 self.void_due = false;
                 Ok(())
@@ -164,20 +175,36 @@ impl Segments {
         Ok(())
     }
 
-    /// Takes back every segment whose frames are settled.
-    pub(crate) fn free(&mut self, settled: u64) {
-        while let Some(segment) = self.old.pop_front_if(|segment| segment.last() <= settled) {
+    /// Takes back every segment whose frames are settled for whoever replays.
+    pub(crate) fn free(&mut self) {
+        for segment in self.take_settled() {
             self.give_back(segment);
         }
     }
 
     /// Everything that is not needed and holds copies of frames, to be wiped and [given back](Segments::give_back).
     pub(crate) fn take_used(&mut self) -> Vec<Segment> {
-        let (used, clean) = std::mem::take(&mut self.spares)
+        let (mut used, clean): (Vec<_>, Vec<_>) = std::mem::take(&mut self.spares)
             .into_iter()
             .partition(Segment::has_copies);
         self.spares = clean;
+        used.extend(self.take_settled());
         used
+    }
+
+    fn take_settled(&mut self) -> Vec<Segment> {
+        let (settled, needed): (Vec<_>, VecDeque<_>) = std::mem::take(&mut self.old).into_iter().fold(
+            (Vec::new(), VecDeque::new()),
+            |(mut settled, mut needed), segment| {
+                match segment.last() <= self.marked {
+                    true => settled.push(segment),
+                    false => needed.push_back(segment),
+                }
+                (settled, needed)
+            },
+        );
+        self.old = needed;
+        settled
     }
 
     pub(crate) fn give_back(&mut self, segment: Segment) {
@@ -198,33 +225,45 @@ impl Segments {
             .is_some_and(|current| current.initialise(capacity, recent))
     }
 
-    /// Adds a segment that was found and is not needed.
+    /// Adds a segment that was found. Its frames are settled when the first new frame says so.
     pub(crate) fn adopt(&mut self, path: &Path) -> io::Result<()> {
-        let segment = Segment::reuse(self.env.disk(), path)?;
-        self.give_back(segment);
+        let segment = Segment::reuse(self.env.disk(), path, self.number)?;
+        self.old.push_back(segment);
         Ok(())
     }
 
-    /// Removes every segment that is not needed.
+    /// Removes every segment that is not needed; the newest last, since what it says holds for the others.
     ///
     /// # Errors
     /// What the disk says.
     pub(crate) fn clear(&mut self, settled: u64) -> Result<(), JournalError> {
-        self.old.extend(self.current.take());
-        let (needed, free): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.old)
-            .into_iter()
-            .partition(|segment| segment.last() > settled);
-        self.old = needed;
-        for segment in free.into_iter().chain(std::mem::take(&mut self.spares)) {
-            self.env
-                .disk()
-                .remove(&segment.path)
-                .map_err(|error| self.error(&segment.path, error))?;
+        if self.current.is_some() || !self.old.is_empty() {
+            self.append_empty(settled)?;
         }
-        self.env
-            .disk()
-            .sync_dir(&self.directory)
-            .map_err(|error| self.error(&self.directory, error))
+        let newest = self.current.take();
+        let mut free = self.take_settled();
+        free.append(&mut self.spares);
+        for segment in &free {
+            self.remove(segment)?;
+        }
+        self.sync_names()?;
+        if let Some(newest) = newest
+            && self.old.is_empty()
+        {
+            self.remove(&newest)?;
+            self.sync_names()?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, segment: &Segment) -> Result<(), JournalError> {
+        let removed = self.env.disk().remove(&segment.path);
+        removed.map_err(|error| self.error(&segment.path, error))
+    }
+
+    fn sync_names(&self) -> Result<(), JournalError> {
+        let synced = self.env.disk().sync_dir(&self.directory);
+        synced.map_err(|error| self.error(&self.directory, error))
     }
 
     pub(crate) fn told(&self, error: AppendError) -> JournalError {
@@ -236,9 +275,18 @@ impl Segments {
         }
     }
 
-    fn rotate(&mut self, most: usize) -> Result<(), AppendError> {
-        if self.old.len() + usize::from(self.current.is_some()) > most {
-            return Err(AppendError::TooMany);
+    /// Begins a segment after the current one, once what is settled is marked, so that older ones are free.
+    fn rotate(&mut self, settled: u64, most: usize) -> Result<(), AppendError> {
+        if self.current.is_some() {
+            if settled > self.marked {
+                let mut mark = FrameBuilder::default();
+                mark.clear();
+                self.write(&mut mark, settled)?;
+                self.free();
+            }
+            if self.old.len() + 1 > most {
+                return Err(AppendError::TooMany);
+            }
         }
         self.begin(false).map_err(AppendError::Disk)
     }
