@@ -200,3 +200,12 @@ proptest! {
         prop_assert_eq!(refilled, timers);
     }
 }
+
+#[test]
+fn timers_are_equal_by_their_sequences_and_times() {
+    let timers = SequenceTimers::from_iter([(1, 5), (2, 3)]);
+    assert_eq!(timers, SequenceTimers::from_iter([(2, 3), (1, 5)]));
+    for other in [vec![(1, 5)], vec![(1, 5), (2, 4)], vec![(1, 5), (3, 3)], vec![]] {
+        assert_ne!(timers, SequenceTimers::from_iter(other));
+    }
+}

@@ -68,3 +68,26 @@ fn behind(head: &[u8]) -> Next {
 fn is_wildcard(token: &[u8]) -> bool {
     token == PARTIAL_WILDCARD || token == FULL_WILDCARD
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // STORE-129
+    #[test]
+    fn what_cannot_match_is_passed_over_as_far_as_possible() {
+        let filter = Filter::new(b"a.*.c.*").unwrap();
+        assert_eq!(literal_prefix(filter), b"a.");
+        assert_eq!(literal_prefix(Filter::new(b"a.b").unwrap()), b"a.b");
+        let from = |target: &[u8]| Next::From(target.to_vec());
+        for (subject, next) in [
+            (b"a.1.b.x".as_slice(), from(b"a.1.c.")),
+            (b"a.1.d.x", from(b"a.1/")), // Behind all that begin with `a.1.`.
+            (b"a.1.c.x.y", from(b"a.1.c.x/")),
+            (b"b.1", Next::Nowhere),
+            (b"a", Next::Any),
+        ] {
+            assert_eq!(next_after(filter, subject), next, "{}", subject.escape_ascii());
+        }
+    }
+}
