@@ -156,5 +156,8 @@ fn a_database_that_another_has_open_is_refused() {
     let disk = OnDisk::new();
     disk.backend().list().unwrap();
     let refused = backend(disk.directory.path()).list().unwrap_err();
-    assert!(refused.to_string().contains("could not acquire lock"), "{refused}");
+    assert!(
+        refused.to_string().contains("could not acquire lock"),
+        "{refused}"
+    );
 }

@@ -117,6 +117,9 @@ fn walk(file: &Path, folder: &Path, prefix: &str, tests: &mut Tests) -> Result<(
             .map(|test| (format!("{prefix}::{suite}::{test}"), false));
         tests.functions.extend(made);
     }
+    for name in invocations(&text) {
+        tests.functions.insert(format!("{prefix}::{name}"), false);
+    }
     for module in &items.file_modules {
         let mut inner = folder.to_path_buf();
         inner.extend(&module.modules);
@@ -175,6 +178,19 @@ fn suites(masked: &str) -> Vec<String> {
     calls.filter(|name| !name.contains('$')).collect()
 }
 
+/// Tests that the macro `invocations!` makes of a list, an entry `name: …;` each.
+fn invocations(text: &str) -> impl Iterator<Item = &str> {
+    let list = text
+        .split_once("\ninvocations! {\n")
+        .and_then(|(_, rest)| rest.split_once("\n}"))
+        .map_or("", |(list, _)| list);
+    let names = list
+        .lines()
+        .filter_map(|line| line.trim_start().split_once(": "))
+        .map(|(name, _)| name);
+    names.filter(|name| !name.starts_with("//") && !name.contains(' '))
+}
+
 /// What stands in `#[path = "…"]` on the line before a module.
 fn path_attribute<'a>(text: &'a str, module: &str) -> Option<&'a str> {
     let declaration = format!("mod {module};");
@@ -193,6 +209,7 @@ mod tests {
             "dunlin_tests::connection::tests::frame_is_whole_with_its_payload_and_line_end",
             "dunlin_tests::whole::interop::interop_nats_go",
             "dunlin_tests::whole::security::identity::accounts_share_nothing",
+            "dunlin_tests::whole::command_line::grace_above_the_duration",
             "differential/pub_sub.script",
             "dunlin_example_store::tests::default_bodies::open::a_stream_is_open_once",
             "dunlin_example_store::tests::example_store::random_histories_agree_with_a_plain_model",
