@@ -493,3 +493,38 @@ async fn a_damaged_stream_has_no_backup_with_silent_holes() {
         "{refused}"
     );
 }
+
+// STORE-11
+#[tokio::test]
+async fn a_backup_whose_description_does_not_agree_with_its_checksum_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut unpacking = Unpacking::begin(&env(), directory.path().join("staging"), "T").unwrap();
+    unpacking
+        .file(&dunlin_backup::BackupFile::Meta, br#"{"name":"T"}"#)
+        .unwrap();
+    unpacking
+        .file(&dunlin_backup::BackupFile::MetaSum, b"0123456789abcdef")
+        .unwrap();
+    let refused = unpacking
+        .finish(&StreamDir::found(directory.path().join("T")))
+        .unwrap_err();
+    assert_eq!(refused.to_string(), "the backup's meta.inf is missing or damaged");
+}
+
+// STORE-19: a block that ends early at a record's border is whole in itself; an index of this state tells.
+#[tokio::test]
+async fn an_index_tells_of_a_block_that_ends_early() {
+    let copy = copy_of("blocks-plain");
+    copy.change("msgs/1.blk", |bytes| {
+        let (mut at, mut last) = (0, 0);
+        while let Ok(head) = crate::record::Head::read(&bytes[at..]) {
+            (last, at) = (at, at + head.length);
+        }
+        bytes.truncate(last);
+    });
+    let found = damaged(&copy.check());
+    assert_eq!(
+        found,
+        ["msgs/1.blk: holds 1 messages fewer than the index says; they are lost"]
+    );
+}

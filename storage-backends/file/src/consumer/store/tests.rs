@@ -432,3 +432,42 @@ fn random_change(rng: &mut dunlin_api::Rng) -> ConsumerChange {
         _ => ConsumerChange::Redelivered(sequence, u64::from(rng.below(3))),
     }
 }
+
+// Back and forth after a crash: the same for a description, which the reference writes at each change of configuration.
+#[tokio::test(start_paused = true)]
+async fn a_description_that_another_server_wrote_after_a_crash_stays() {
+    for (theirs, expected) in [
+        (&b"{\"old\":1}"[..], "Applied"),
+        (b"{\"new\":1}", "Applied"),
+        (
+            b"{\"theirs\":1}",
+            "Refused(\"its description was written by somebody else since\")",
+        ),
+    ] {
+        let stand = Stand::new(Sealing::clear());
+        stand.write("meta.inf", theirs);
+        let place = Place { mark: 1, number: 1 };
+        let run = metadata_run(
+            place,
+            fingerprint(&[]),
+            fingerprint(b"{\"old\":1}"),
+            b"{\"new\":1}",
+        );
+        let (directory, sealing) = (directory(), Sealing::clear());
+        let at = Whereabouts {
+            env: &stand.env,
+            directory: &directory,
+            sealing: &sealing,
+            stream: "S",
+            name: "c",
+        };
+        let mut files = OpenFiles::read(at).unwrap();
+        let verdict = format!("{:?}", files.apply(at, &run).unwrap());
+        assert_eq!(verdict, expected);
+        // The place is on the disk before the next run comes.
+        let is_placed = stand
+            .file("o.dat")
+            .is_some_and(|plain| decode_file(&plain).unwrap().1 == Some(place));
+        assert_eq!(is_placed, expected == "Applied");
+    }
+}
