@@ -100,7 +100,7 @@ fn deep_nesting_is_an_error_and_no_end_of_the_process() {
 #[test]
 fn receiver_that_does_not_read_is_closed_at_its_limit() {
     sim::run(|| async {
-        let stage = Stage::new("max_pending: 2MB\nno_fast_producer_stall: true\n").await;
+        let stage = Stage::new("max_pending: 2MB\n").await;
         let receiver = stage.log_in(QUIET).await;
         receiver.send("SUB foo 1\r\n").await;
         stage.broker.env.sleep(std::time::Duration::from_millis(10)).await;

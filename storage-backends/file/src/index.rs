@@ -1,6 +1,6 @@
 //! `index.db`: what a stream holds, block by block and subject by subject, so that an open need not read its messages.
 //!
-//! Here are the plain bytes; the checksum around them and the encryption are in [`crate::meta`]. [`Index::decode`]
+//! Here are the plain bytes; the checksum around them and the encryption are in [`crate::small`]. [`Index::decode`]
 //! borrows: subjects are read from the bytes one by one, so an index of ten million costs no more than its file.
 //! [`IndexWriter`] takes them one by one. (STORE-47, STORE-48)
 //!
