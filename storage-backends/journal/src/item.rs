@@ -127,7 +127,8 @@ pub enum Rest {
     Settle,
 }
 
-/// Items that become durable together: after a crash all of them are there or, when `done` had not been called, perhaps none.
+/// Items that become durable together: after a crash all of them are there or, when `done` had not been called, perhaps none. A batch
+/// that is large enough to be written to its blocks directly is whole in this way within each block only.
 pub struct Batch {
     /// The items, in order.
     pub items: Vec<Item>,

@@ -4,7 +4,8 @@
 //! too early, a thousand of what is due cost as much as all that fell due in their second, and taking a timer away
 //! needs its time, which a store would have to read. Two sorted lists answer exactly, in 34 bytes a timer where times
 //! rise and 41 where they come in any order. With 5 million timers and 50,000 due a second, handing them out by the
-//! thousand takes 1/60 of what it takes from a wheel; setting one takes about four times as long.
+//! thousand takes a tenth to a sixtieth of what it takes from a wheel (of 22 to 29 bytes a timer); setting one takes four to
+//! ten times as long, and clearing one about eleven.
 //!
 //! Has no clock: times are nanoseconds since the Unix epoch, or whatever else the caller counts. Rules: STORE-64.
 
