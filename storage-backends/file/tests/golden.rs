@@ -222,3 +222,50 @@ fn an_encrypted_stream_is_refused_without_its_key() {
         assert!(refused.to_string().contains("no main key"), "{refused}");
     }
 }
+
+// STORE-35, STORE-100 [TestFileStoreEraseAndNoIndexRecovery]: a record in a compressed block shares its bytes with others
+#[test]
+fn a_message_is_erased_from_a_compressed_block() {
+    let case = Case::new("blocks-s2");
+    let mut erased = 0;
+    for (id, _) in case.streams() {
+        let messages = case
+            .directory
+            .join(format!("jetstream/$G/streams/{}/msgs", id.stream()));
+        let first = messages.join("1.blk");
+        if !fs::read(&first).is_ok_and(|file| file.starts_with(b"cmp")) {
+            continue;
+        }
+        let old = case.directory.join("old");
+        fs::hard_link(&first, &old).unwrap();
+        let backend = case.open();
+        let mut open = stream(&backend, &id).unwrap();
+        let before = held(&*open);
+        let gone: Vec<u64> = before.keys().copied().skip(1).take(2).collect();
+        for sequence in &gone {
+            open.remove(*sequence, Removal::Erase).unwrap().unwrap();
+        }
+        let mut left = before;
+        left.retain(|sequence, _| !gone.contains(sequence));
+        open.commit(open.staged()).unwrap();
+        assert_eq!(held(&*open), left);
+        open.close().unwrap();
+        backend.close().unwrap();
+        assert!(!fs::read(&first).unwrap().starts_with(b"cmp"));
+        assert!(fs::read(&old).unwrap().iter().all(|byte| *byte == 0));
+        for without_index in [false, true] {
+            if without_index {
+                fs::remove_file(messages.join("index.db")).unwrap();
+            }
+            let backend = case.open();
+            let open = stream(&backend, &id).unwrap();
+            assert_eq!(held(&*open), left, "without an index: {without_index}");
+            assert_eq!(open.damage(), []);
+            drop(open);
+            backend.close().unwrap();
+        }
+        fs::remove_file(old).unwrap();
+        erased += 1;
+    }
+    assert!(erased > 0);
+}

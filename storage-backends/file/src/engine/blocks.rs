@@ -62,10 +62,10 @@ impl Block {
         self.handle.index()
     }
 
-    /// Bytes of its file, when all of them are there.
+    /// Bytes of its file at most, when all of them are there: a compressed one may become a plain one.
     pub(super) fn file_length(&self) -> u64 {
-        match self.handle.form().compressed {
-            true => self.handle.written(),
+        match self.handle.is_compressed() {
+            true => self.handle.written().max(self.length),
             false => self.length,
         }
     }

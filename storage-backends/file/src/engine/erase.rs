@@ -1,4 +1,4 @@
-//! Overwriting a message's record where it lies (STORE-100).
+//! Overwriting a message's record where it lies, or with all of its block where that is compressed (STORE-100).
 //!
 //! The new bytes go to the journal first, so that a crash on the way leaves the old record, the new one, or what replay
 //! makes the new one. What the journal still has of the old one is forgotten before, and overwritten after.
@@ -15,7 +15,9 @@ use super::fault::Wait;
 use super::handle::Handle;
 use super::marks::Marks;
 use super::read::Failure;
+use super::rewrite;
 use super::stream::FileStream;
+use crate::compress;
 use crate::record::{Head, MIN_LENGTH, Record};
 
 /// Its name in the journal.
@@ -49,8 +51,7 @@ impl Target for Erasure {
         if self.done.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.handle.write(&self.bytes, self.offset)?;
-        self.handle.sync()?;
+        self.handle.overwrite(&self.bytes, self.offset)?;
         self.done.store(true, Ordering::Release);
         Ok(())
     }
@@ -77,21 +78,36 @@ pub(super) fn replay(disk: &dyn Disk, messages: &Path, bytes: &[u8]) -> io::Resu
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut there = vec![0; record.len()];
-    let count = file.read_at(&mut there, offset)?;
-    let same = match (Head::read(&there), Head::read(record)) {
+    let contents = rewrite::contents(&*file)?;
+    let block = compress::unpack(&contents).ok();
+    let is_compressed = block.is_some() && compress::is_compressed(&contents);
+    let block = block
+        .filter(|_| is_compressed)
+        .map_or(contents, |unpacked| unpacked.block);
+    let there = usize::try_from(offset)
+        .ok()
+        .and_then(|offset| block.get(offset..)?.get(..record.len()));
+    let same = there.is_some_and(|there| match (Head::read(there), Head::read(record)) {
         (Ok(old), Ok(new)) => (old.length, old.sequence) == (new.length, new.sequence),
         // A write that a crash tore.
         _ => true,
-    };
-    if count < there.len() || !same {
+    });
+    if !same {
         return Ok(Some(format!(
             "{}: another record is at byte {offset}",
             path.display()
         )));
     }
-    file.write_at(record, offset)?;
-    file.sync()?;
+    if is_compressed {
+        let plain = rewrite::patched(block, record, offset)?;
+        let aside = rewrite::write_aside(disk, &path, &plain)?;
+        disk.rename(&aside, &path)?;
+        disk.sync_dir(messages)?;
+        rewrite::wipe(&*file)?;
+    } else {
+        file.write_at(record, offset)?;
+        file.sync()?;
+    }
     Ok(None)
 }
 
@@ -143,5 +159,59 @@ impl FileStream {
         self.marks.erasing(ticket);
         self.erases = Some(ticket);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{RecordKey, RecordKind};
+    use dunlin_api::MemoryDisk;
+
+    // STORE-100: a crash may leave the compressed block, or the plain one; both become the same.
+    #[test]
+    fn an_erasure_of_a_compressed_block_is_done_again() {
+        let (disk, key) = (MemoryDisk::default(), RecordKey::new("S", 1));
+        let mut block = Vec::new();
+        let mut offsets = Vec::new();
+        for sequence in 1..=3 {
+            offsets.push(block.len());
+            let record = Record {
+                kind: RecordKind::Message,
+                sequence,
+                time: 5,
+                subject: b"s",
+                headers: b"",
+                payload: b"secret secret secret secret",
+            };
+            record.encode(&key, &mut block).unwrap();
+        }
+        let (from, to) = (offsets[1], offsets[2]);
+        let mut erased = Vec::new();
+        Record::erased(2, &vec![7; to - from - MIN_LENGTH])
+            .encode(&key, &mut erased)
+            .unwrap();
+        let mut order = 1_u32.to_le_bytes().to_vec();
+        order.extend_from_slice(&(from as u64).to_le_bytes());
+        order.extend_from_slice(&erased);
+        let mut expected = block.clone();
+        expected[from..to].copy_from_slice(&erased);
+
+        let messages = Path::new("/msgs");
+        let path = messages.join("1.blk");
+        disk.create_dir(messages).unwrap();
+        disk.replace(&path, &compress::compress(&block).unwrap()).unwrap();
+        let old = disk.open(&path, OpenMode::Read).unwrap();
+        for _ in 0..2 {
+            assert_eq!(replay(&disk, messages, &order).unwrap(), None);
+            let file = disk.open(&path, OpenMode::Read).unwrap();
+            assert_eq!(rewrite::contents(&*file).unwrap(), expected);
+        }
+        assert!(rewrite::contents(&*old).unwrap().iter().all(|byte| *byte == 0));
+        let other = [&order[..4], &[0; 8], &order[12..]].concat();
+        assert!(
+            replay(&disk, messages, &other).unwrap().is_some(),
+            "sequence 1 stays"
+        );
     }
 }

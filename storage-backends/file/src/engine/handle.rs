@@ -1,7 +1,8 @@
 //! A block's file: what jobs, the journal's thread and the stream's owner share of it.
 //!
-//! The file is opened when it is first needed, and closed again when too many are open. It never changes but by
-//! growing: a rewritten block gets a new handle. Its bytes are given in clear, whatever the file holds.
+//! The file is opened when it is first needed, and closed again when too many are open. It grows, and a record in it is
+//! overwritten when its message is erased; no record moves: a rewritten block gets a new handle. Its bytes are given in
+//! clear, whatever the file holds.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use super::cache::{Cache, Kept, Key, Part};
 use super::fault::{Fault, Wait};
 use super::marks::Marks;
+use super::rewrite;
 use super::sparse::Sparse;
 use super::tail::Tail;
 use crate::compress::unpack;
@@ -48,7 +50,7 @@ pub(super) struct Form {
     pub(super) key: RecordKey,
     /// Encryption at rest.
     pub(super) cipher: Option<BlockCipher>,
-    /// Whether the file holds its records compressed; it never grows then.
+    /// Whether the file held its records compressed when it was found; it never grows then.
     pub(super) compressed: bool,
 }
 
@@ -59,6 +61,10 @@ pub(super) struct Handle {
     path: PathBuf,
     shared: Arc<Shared>,
     form: Form,
+    /// Odd while the file is compressed. Whenever another file takes its name, one more.
+    version: AtomicU64,
+    /// Held while the file is overwritten or removed.
+    rewriting: Mutex<()>,
     /// Bytes of records that the file has, or of the file where it is compressed. Stored after they were written, and loaded before they are read.
     written: AtomicU64,
     file: Mutex<Option<Open>>,
@@ -91,7 +97,9 @@ impl Handle {
             index,
             path: directory.join(format!("{index}.blk")),
             shared,
+            version: AtomicU64::new(u64::from(form.compressed)),
             form,
+            rewriting: Mutex::default(),
             written: AtomicU64::new(written),
             file: Mutex::default(),
             used: AtomicBool::new(false),
@@ -117,6 +125,15 @@ impl Handle {
     /// What it is.
     pub(super) fn form(&self) -> &Form {
         &self.form
+    }
+
+    /// Whether the file holds its records compressed.
+    pub(super) fn is_compressed(&self) -> bool {
+        compressed(self.version())
+    }
+
+    fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// What all streams share.
@@ -160,6 +177,7 @@ impl Handle {
 
     /// Removes the file; its directory is for the caller to sync. What comes for it later is dropped.
     pub(super) fn remove(&self) -> io::Result<()> {
+        let _alone = self.rewriting.lock();
         self.gone.store(true, Ordering::Release);
         self.close();
         match self.shared.env.disk().remove(&self.path) {
@@ -173,10 +191,42 @@ impl Handle {
         *self.file.lock() = None;
     }
 
+    /// Replaces a record by one that is as long, and returns when it survives power loss and the old one is overwritten.
+    /// A compressed file, whose bytes a record shares with others, becomes a plain one that takes its name. A crash
+    /// leaves the old file or the new one; when it comes before the old one is overwritten, its bytes stay in what the
+    /// disk counts as free.
+    pub(super) fn overwrite(&self, record: &[u8], offset: u64) -> io::Result<()> {
+        let _alone = self.rewriting.lock();
+        if self.gone.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if !self.is_compressed() {
+            self.write(record, offset)?;
+            return self.sync();
+        }
+        let disk = self.shared.env.disk();
+        let old = self.open(OpenMode::ReadWrite)?;
+        let plain = rewrite::with_record(&rewrite::contents(&*old)?, record, offset)?;
+        let aside = rewrite::write_aside(disk, &self.path, &plain)?;
+        {
+            // Who opens the file meanwhile waits, so that it knows what it has opened.
+            let mut open = self.file.lock();
+            disk.rename(&aside, &self.path)?;
+            self.written.store(plain.len() as u64, Ordering::Release);
+            self.version.fetch_add(1, Ordering::Release);
+            *open = None;
+        }
+        self.shared.cache.remove(self.part(Part::Whole));
+        if let Some(directory) = self.path.parent() {
+            disk.sync_dir(directory)?;
+        }
+        rewrite::wipe(&*old)
+    }
+
     /// Records in clear, from one offset to another, through the cache.
     pub(super) fn span(&self, from: u64, to: u64, wait: Wait) -> Result<Bytes, Fault> {
-        if self.form.compressed {
-            return Ok(part(&self.whole(wait)?, from, to));
+        if self.is_compressed() {
+            return self.unkept(from, to, wait);
         }
         let key = self.part(Part::Span(from));
         if let Some(bytes) = self.shared.cache.bytes(key)
@@ -184,17 +234,28 @@ impl Handle {
         {
             return Ok(bytes);
         }
-        let bytes = Bytes::from(self.read(from, to, wait)?);
+        let bytes = self.unkept(from, to, wait)?;
         self.shared.cache.put(key, Kept::Bytes(bytes.clone()));
         Ok(bytes)
     }
 
     /// [`Handle::span`] for bytes that are not asked for again soon.
     pub(super) fn unkept(&self, from: u64, to: u64, wait: Wait) -> Result<Bytes, Fault> {
-        if self.form.compressed {
-            return Ok(part(&self.whole(wait)?, from, to));
+        self.steadily(|is_compressed| match is_compressed {
+            true => Ok(part(&self.whole(wait)?, from, to)),
+            false => self.read(from, to, wait).map(Bytes::from),
+        })
+    }
+
+    /// Reads again where another file took the name on the way: the old one's bytes are overwritten.
+    fn steadily<T>(&self, read: impl Fn(bool) -> Result<T, Fault>) -> Result<T, Fault> {
+        loop {
+            let version = self.version();
+            let result = read(compressed(version));
+            if self.version() == version {
+                return result;
+            }
         }
-        self.read(from, to, wait).map(Bytes::from)
     }
 
     /// All records of a compressed block in clear, through the cache.
@@ -209,6 +270,7 @@ impl Handle {
         let length = self.open(OpenMode::Read)?.len()?;
         let file = self.read(0, length, wait)?;
         let bytes = Bytes::from(unpack(&file).map_err(|error| self.unreadable(&error))?.block);
+        // A file that is no longer compressed has no use for it.
         self.shared.cache.put(key, Kept::Bytes(bytes.clone()));
         Ok(bytes)
     }
@@ -335,6 +397,10 @@ impl Descriptors {
             }
         }
     }
+}
+
+fn compressed(version: u64) -> bool {
+    version % 2 == 1
 }
 
 /// A part of a block, which may be shorter than it said when its file is damaged.

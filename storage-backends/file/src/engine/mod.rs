@@ -25,6 +25,7 @@ mod purge;
 mod read;
 mod remove;
 mod replay;
+mod rewrite;
 mod roll;
 mod sources;
 mod sparse;

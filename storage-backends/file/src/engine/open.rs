@@ -187,12 +187,11 @@ impl FileStream {
         let Some(block) = self.blocks.last() else {
             return Ok(());
         };
-        let form = block.handle.form();
         let end = self
             .view_of(block, block.length)
             .end()
             .map_err(|fault| fault.of(block.last))?;
-        self.can_grow = !form.compressed && end.is_some();
+        self.can_grow = !block.handle.is_compressed() && end.is_some();
         self.handed = BlockEnd {
             length: block.length,
             checksum: end.unwrap_or_default(),
