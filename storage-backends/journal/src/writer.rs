@@ -47,8 +47,8 @@ pub struct Writer {
     backlog: VecDeque<Entry>,
     builder: FrameBuilder,
     closed: bool,
-    /// Held for as long as this process owns the directory.
-    _lock: Box<dyn DiskFile>,
+    /// Held for as long as this process owns the directory: until it is closed.
+    lock: Option<Box<dyn DiskFile>>,
 }
 
 /// When the next turn is due.
@@ -121,7 +121,7 @@ impl Writer {
             backlog: VecDeque::new(),
             builder: FrameBuilder::default(),
             closed: false,
-            _lock: lock,
+            lock: Some(lock),
         };
         Ok((journal, writer, recovery))
     }
@@ -188,6 +188,8 @@ impl Writer {
                     Some(Entry::Close(done)) => {
                         let result = self.close(now);
                         self.closed = true;
+                        // Whoever is told may open it again at once.
+                        self.lock = None;
                         self.tell(done, result);
                     }
                     Some(Entry::Batch(_)) | None => {}
