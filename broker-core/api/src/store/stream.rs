@@ -287,7 +287,7 @@ pub trait StreamStore: Send {
     /// Puts a lost message back, as a replica has it.
     ///
     /// # Errors
-    /// [`StoreError::Unsupported`] unless the store detects damage; [`StoreError::Io`].
+    /// [`StoreError::Unsupported`] where the store has no way to; [`StoreError::Io`].
     fn repair(&mut self, message: &StoredMessage) -> Result<(), StoreError> {
         let _ = message;
         Err(StoreError::Unsupported("repair"))
