@@ -104,12 +104,22 @@ pub struct KeyRing {
     previous: Option<Secret>,
 }
 
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing")
+            .field("cipher", &self.cipher)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A data key that was found, and how.
 pub struct Unwrapped {
     /// The key.
     pub key: DataKey,
     /// Whether it is wrapped as new ones are. Otherwise an operator wants its data rewritten (STORE-44).
     pub is_current: bool,
+    /// Whether only the previous configured key opens it. Who drops that one loses what it encrypts.
+    pub is_previous: bool,
 }
 
 impl KeyRing {
@@ -134,6 +144,11 @@ impl KeyRing {
         (key, file)
     }
 
+    /// The key file of a data key that was found, wrapped with the current key. What it encrypts stays as it is.
+    pub fn rewrap(&self, info: &str, scope: KeyScope<'_>, key: &DataKey) -> Vec<u8> {
+        key.wrap(&WrappingKey::derive(&self.current, info, scope))
+    }
+
     /// The data key in a key file. Each configured key is tried with both ciphers, the current key first (STORE-44).
     ///
     /// # Errors
@@ -142,13 +157,18 @@ impl KeyRing {
         if file.len() < LEAST_KEY_FILE {
             return Err(CryptError::KeySize);
         }
-        let secrets = [Some(&self.current), self.previous.as_ref()];
+        let secrets = [(false, Some(&self.current)), (true, self.previous.as_ref())];
         let mut is_current = true;
-        for secret in secrets.into_iter().flatten() {
+        for (is_previous, secret) in secrets {
+            let Some(secret) = secret else { continue };
             let wrapping = WrappingKey::derive(secret, info, scope);
             for cipher in [self.cipher, self.cipher.other()] {
                 if let Some(key) = DataKey::unwrap(&wrapping, cipher, file) {
-                    return Ok(Unwrapped { key, is_current });
+                    return Ok(Unwrapped {
+                        key,
+                        is_current,
+                        is_previous,
+                    });
                 }
                 is_current = false;
             }

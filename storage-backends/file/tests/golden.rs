@@ -14,9 +14,10 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dunlin_api::{
-    AccountName, Env, EnvParts, Logger, NewMessage, Removal, SeededRandom, Shards, StorageType, StoreBackend,
-    StoreError, StreamId, StreamOptions, StreamStore, Subject, SystemClock, SystemDisk,
+    AccountName, Env, EnvParts, Logger, NewMessage, Removal, Secret, SeededRandom, Shards, StorageType,
+    StoreBackend, StoreError, StreamId, StreamOptions, StreamStore, Subject, SystemClock, SystemDisk,
 };
+use dunlin_file_store::crypt::{Cipher, KeyRing};
 use dunlin_file_store::{FileBackend, FileStoreOptions};
 use dunlin_net::sim::SimWorld;
 use serde_json::Value;
@@ -72,7 +73,13 @@ impl Case {
     }
 
     fn open(&self) -> FileBackend {
-        let (backend, recovery) = FileBackend::open(&env(), FileStoreOptions::new(&self.directory)).unwrap();
+        self.open_with(keys(&self.name))
+    }
+
+    fn open_with(&self, keys: Option<KeyRing>) -> FileBackend {
+        let mut options = FileStoreOptions::new(&self.directory);
+        options.keys = keys;
+        let (backend, recovery) = FileBackend::open(&env(), options).unwrap();
         assert_eq!(recovery.set_aside, []);
         backend
     }
@@ -83,6 +90,19 @@ impl Case {
         streams
             .iter()
             .map(move |(stream, expected)| (id(stream), expected))
+    }
+}
+
+/// The keys that a case wants.
+fn keys(case: &str) -> Option<KeyRing> {
+    let ring = |cipher, key| Some(KeyRing::new(cipher, Secret::new(key), None));
+    match case {
+        "aes" | "blocks-s2-aes" => ring(Cipher::Aes, "fixture-key"),
+        "rekeyed" => ring(Cipher::ChaCha, "fixture-key-2"),
+        "chacha" | "blocks-s2-chacha" | "kill9-chacha" | "plain-then-chacha" => {
+            ring(Cipher::ChaCha, "fixture-key")
+        }
+        _ => None,
     }
 }
 
@@ -147,7 +167,7 @@ fn check(case: &Case, id: &StreamId, stream: &dyn StreamStore, expected: &Value)
     assert_eq!(stream.damage(), [], "{name}");
 }
 
-const PLAIN: [&str; 9] = [
+const CASES: [&str; 16] = [
     "plain",
     "blocks-plain",
     "blocks-s2",
@@ -157,12 +177,19 @@ const PLAIN: [&str; 9] = [
     "interest",
     "kill9",
     "kill9-stale-index",
+    "aes",
+    "chacha",
+    "blocks-s2-aes",
+    "blocks-s2-chacha",
+    "kill9-chacha",
+    "plain-then-chacha",
+    "rekeyed",
 ];
 
 // STORE-180: read, with and without an index, extended, and read again
 #[test]
 fn a_directory_of_the_reference_opens_and_grows() {
-    for name in PLAIN {
+    for name in CASES {
         for without_index in [false, true] {
             let case = Case::new(name);
             if without_index {
@@ -216,10 +243,88 @@ fn a_directory_of_the_reference_opens_and_grows() {
 #[test]
 fn an_encrypted_stream_is_refused_without_its_key() {
     let case = Case::new("chacha");
-    let backend = case.open();
-    for (id, _) in case.streams() {
-        let refused = stream(&backend, &id).map(|_| ()).unwrap_err();
-        assert!(refused.to_string().contains("no main key"), "{refused}");
+    let another = KeyRing::new(Cipher::ChaCha, Secret::new("another"), None);
+    for (keys, reason) in [(None, "no main key"), (Some(another), "unable to recover keys")] {
+        let before = files(&case.directory.join("jetstream"));
+        let backend = case.open_with(keys);
+        for (id, _) in case.streams() {
+            let refused = stream(&backend, &id).map(|_| ()).unwrap_err();
+            assert!(
+                matches!(&refused, StoreError::Locked(text) if text.contains(reason)),
+                "{refused}"
+            );
+        }
+        backend.close().unwrap();
+        assert_eq!(files(&case.directory.join("jetstream")), before);
+    }
+}
+
+/// All files below a directory.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        match entry.file_type().unwrap().is_dir() {
+            true => found.extend(files(&entry.path())),
+            false => drop(found.insert(entry.path(), fs::read(entry.path()).unwrap())),
+        }
+    }
+    found
+}
+
+// STORE-44: once opened with both keys, a stream and its consumers need the new one only
+#[test]
+fn a_previous_key_is_needed_once() {
+    let case = Case::new("chacha");
+    let (old, new) = (|| Secret::new("fixture-key"), || Secret::new("new"));
+    for previous in [Some(old()), None] {
+        let backend = case.open_with(Some(KeyRing::new(Cipher::Aes, new(), previous)));
+        for (id, expected) in case.streams() {
+            let mut stream = stream(&backend, &id).unwrap();
+            check(&case, &id, &*stream, expected);
+            for name in stream.consumers() {
+                stream.consumer(&name).unwrap().close().unwrap();
+            }
+            stream.close().unwrap();
+        }
+        backend.close().unwrap();
+    }
+}
+
+// STORE-45: a lost block key costs that block, also with the last messages; its sequences are not given again
+#[test]
+fn a_lost_key_costs_its_block_only() {
+    for (block, without_index) in [(1, false), (1, true)] {
+        let case = Case::new("blocks-s2-aes");
+        let messages = case.directory.join("jetstream/$G/streams/T/msgs");
+        let (key, file) = (format!("{block}.key"), format!("{block}.blk"));
+        fs::write(messages.join(key), [0; 64]).unwrap();
+        let lost = fs::read(messages.join(&file)).unwrap();
+        if without_index {
+            fs::remove_file(messages.join("index.db")).unwrap();
+        }
+        let (id, expected) = case.streams().next().unwrap();
+        let last = expected["state"]["last_seq"].as_u64().unwrap();
+        for round in 0..2 {
+            let backend = case.open();
+            let mut stream = stream(&backend, &id).unwrap();
+            let damage = stream.damage();
+            assert_eq!(
+                damage.len(),
+                1,
+                "{block} {without_index} {round} {damage:?} {:?}",
+                stream.state()
+            );
+            let within = damage[0].first..=damage[0].last;
+            let mut left = expected_messages(expected);
+            left.retain(|sequence, _| !within.contains(sequence));
+            assert!(!left.is_empty() && left.len() < expected_messages(expected).len());
+            assert_eq!(held(&*stream), left, "block {block}");
+            assert_eq!(stream.state().last, last);
+            stream.commit(stream.staged()).unwrap();
+            stream.close().unwrap();
+            backend.close().unwrap();
+            assert_eq!(fs::read(messages.join(&file)).unwrap(), lost);
+        }
     }
 }
 

@@ -35,6 +35,9 @@ pub enum StoreError {
         /// Where and what.
         detail: String,
     },
+    /// It is encrypted, and no configured key opens it. Nothing was changed: with the right key it opens.
+    #[error("{0}")]
+    Locked(String),
     /// This store cannot do that; see its [`Capabilities`].
     #[error("the store does not support {0}")]
     Unsupported(&'static str),

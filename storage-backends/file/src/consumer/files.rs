@@ -10,7 +10,7 @@ use dunlin_journal::Verdict;
 
 use super::codec;
 use super::delta::{Content, Fingerprint, Place, Run, decode_file, encode_file, fingerprint};
-use crate::layout::{ConsumerDir, FILE_PERMISSIONS};
+use crate::layout::{ConsumerDir, FILE_PERMISSIONS, META_KEY};
 use crate::small::{Sealing, read_if_there, replace_meta};
 
 /// Where a consumer's files lie, and how.
@@ -127,12 +127,10 @@ impl ConsumerReplay {
     pub fn apply(&mut self, at: Whereabouts<'_>, bytes: &[u8]) -> io::Result<Verdict> {
         let path = at.directory.path();
         if !self.open.contains_key(path) {
-            if at
-                .env
-                .disk()
-                .list(path)
-                .map_or(true, |files| files.is_empty() && !is_new(at, bytes))
-            {
+            if at.env.disk().list(path).map_or(true, |files| {
+                let is_bare = files.iter().all(|file| file.ends_with(META_KEY));
+                is_bare && !is_new(at, bytes)
+            }) {
                 return Ok(Verdict::Gone);
             }
             let files = match OpenFiles::read(at) {

@@ -19,6 +19,7 @@ use super::marks::store_error;
 use super::open::io_error;
 use super::replay::FileReplay;
 use super::stream::FileStream;
+use crate::crypt::KeyRing;
 use crate::layout;
 
 /// How a file store works.
@@ -28,6 +29,8 @@ pub struct FileStoreOptions {
     pub directory: PathBuf,
     /// Memory for blocks, their indexes, and what open streams keep of theirs, in bytes.
     pub memory: u64,
+    /// Encryption at rest: with keys everything is written encrypted, and what is in clear stays readable.
+    pub keys: Option<KeyRing>,
     /// Block files that may be open at once.
     pub open_files: usize,
     /// Whether a commit waits for the disk, or only for the system (`sync_interval` of the reference).
@@ -42,6 +45,7 @@ impl FileStoreOptions {
         let directory = directory.into();
         Self {
             memory: 256 << 20,
+            keys: None,
             open_files: 1_024,
             promise: Promise::Durable,
             journal: Options::new(directory.join("journal")),
@@ -72,7 +76,8 @@ impl FileBackend {
     /// thread of its own until the backend is dropped.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] where another process has it; the disk fails.
+    /// [`StoreError::InUse`] where another process has it; [`StoreError::Locked`] where a crash left something for a
+    /// stream that no configured key opens; the disk fails.
     pub fn open(env: &Env, options: FileStoreOptions) -> Result<(Self, Recovery), StoreError> {
         let (backend, recovery) = Self::open_by_hand(env, options)?;
         if let Some(writer) = backend.driver.by_hand.lock().take() {
@@ -88,16 +93,19 @@ impl FileBackend {
     pub fn open_by_hand(env: &Env, options: FileStoreOptions) -> Result<(Self, Recovery), StoreError> {
         let root = options.directory.join(layout::JETSTREAM);
         make_directories(env, [&root, &options.journal.directory]).map_err(io_error)?;
-        let mut replay = FileReplay::new(env, &root);
+        let mut replay = FileReplay::new(env, &root, options.keys.clone());
         let opened = Journal::open(env, options.journal, &mut replay);
         let (journal, writer, recovery) = opened.map_err(|error| match error {
             dunlin_journal::OpenError::InUse { path } => StoreError::InUse(path.display().to_string()),
-            error => StoreError::Io(error.to_string()),
+            error => match replay.take_locked() {
+                Some(reason) => StoreError::Locked(reason),
+                None => StoreError::Io(error.to_string()),
+            },
         })?;
         let backend = Self {
             env: env.clone(),
             root,
-            shared: Shared::new(env.clone(), options.memory, options.open_files),
+            shared: Shared::new(env.clone(), options.keys, options.memory, options.open_files),
             driver: Arc::new(Driver {
                 journal,
                 by_hand: Mutex::new(Some(writer)),

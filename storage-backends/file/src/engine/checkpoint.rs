@@ -165,7 +165,8 @@ impl FileStream {
             block: last.index(),
             checksum: self.handed.checksum,
         });
-        Some(with_checksum(self.home.id.stream(), bytes))
+        let body = self.home.sealing.to_disk(bytes, &self.shared.env);
+        Some(with_checksum(self.home.id.stream(), body))
     }
 
     /// Tells the cache what this stream keeps resident, and the log where it is too much for the budget.

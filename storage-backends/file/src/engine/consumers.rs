@@ -14,7 +14,9 @@ use super::marks::Marks;
 use super::open::io_error;
 use super::stream::FileStream;
 use crate::consumer::{ConsumerFiles, ConsumerHome, Fate, FileConsumer};
-use crate::layout::{ConsumerDir, StreamDir};
+use crate::crypt::KeyScope;
+use crate::layout::{ConsumerDir, DIRECTORY_PERMISSIONS, META_KEY, StreamDir};
+use crate::small::Sealing;
 
 /// What a stream knows of its consumers.
 #[derive(Default)]
@@ -45,6 +47,8 @@ impl FileStream {
         if let Some(files) = self.consumers.files.remove(name) {
             files.settle().map_err(io_error)?;
         }
+        let scope = KeyScope::Consumer(self.home.id.stream(), name);
+        let sealing = self.consumer_sealing(scope, &directory)?;
         let store = FileConsumer::open(ConsumerHome {
             env: self.shared.env.clone(),
             journal: self.driver.journal().clone(),
@@ -54,12 +58,22 @@ impl FileStream {
             name: name.into(),
             stream_name: self.home.id.stream().into(),
             directory,
-            sealing: self.home.sealing.clone(),
+            sealing,
         })?;
         self.consumers
             .files
             .insert(name.to_owned(), store.files().clone());
         Ok(Box::new(Leased { store, _lease: lease }))
+    }
+
+    /// How a consumer's small files lie. A key is made where there is none, before there is anything that it seals.
+    fn consumer_sealing(&self, scope: KeyScope<'_>, directory: &ConsumerDir) -> Result<Sealing, StoreError> {
+        let disk = self.shared.env.disk();
+        if self.home.sealing.is_sealed() {
+            disk.create_dir_with_permissions(directory.path(), DIRECTORY_PERMISSIONS)
+                .map_err(io_error)?;
+        }
+        Ok(self.home.keys().sealing(scope, &directory.meta().key)?)
     }
 
     /// The names of the directories that can be a consumer's.
@@ -71,7 +85,8 @@ impl FileStream {
             .filter(|name| is_store_name(name))
             .filter(|name| {
                 let files = self.shared.env.disk().list(&directory.join(name));
-                self.consumers.files.contains_key(*name) || files.is_ok_and(|files| !files.is_empty())
+                self.consumers.files.contains_key(*name)
+                    || files.is_ok_and(|files| files.iter().any(|file| !file.ends_with(META_KEY)))
             })
             .map(str::to_owned)
             .collect();

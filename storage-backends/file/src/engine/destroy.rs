@@ -14,7 +14,7 @@ use dunlin_journal::{JournalError, Target};
 
 use super::handle::Handle;
 use super::marks::Marks;
-use crate::layout::INDEX;
+use crate::layout::{INDEX, MessagesDir};
 
 /// Its name in the journal.
 pub(super) const NAME: &str = "destroy.msgs";
@@ -128,11 +128,15 @@ pub(super) fn replay(disk: &dyn Disk, messages: &Path, bytes: &[u8]) -> io::Resu
     if *void != 0 {
         taken.push(messages.join(INDEX));
     }
+    let messages_dir = MessagesDir::found(messages.to_owned());
     for doomed in decode(blocks) {
-        let path = messages.join(format!("{}.blk", doomed.block));
+        let (path, key) = (messages_dir.block(doomed.block), messages_dir.key(doomed.block));
         let file = match disk.open(&path, OpenMode::Read) {
             Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                taken.push(key);
+                continue;
+            }
             Err(error) => return Err(error),
         };
         let length = file.len()?;
@@ -143,7 +147,7 @@ pub(super) fn replay(disk: &dyn Disk, messages: &Path, bytes: &[u8]) -> io::Resu
                 doomed.length
             )));
         }
-        taken.push(path);
+        taken.extend([path, key]);
     }
     for path in taken {
         remove(disk, &path)?;

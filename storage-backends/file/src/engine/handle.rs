@@ -21,12 +21,14 @@ use super::rewrite;
 use super::sparse::Sparse;
 use super::tail::Tail;
 use crate::compress::unpack;
-use crate::crypt::BlockCipher;
+use crate::crypt::{BlockCipher, KeyRing};
 use crate::record::RecordKey;
 
 /// What all streams of a backend share.
 pub(super) struct Shared {
     pub(super) env: Env,
+    /// The keys that are configured.
+    pub(super) keys: Option<KeyRing>,
     pub(super) cache: Cache,
     pub(super) descriptors: Descriptors,
     next_handle: AtomicU64,
@@ -34,9 +36,10 @@ pub(super) struct Shared {
 
 impl Shared {
     /// A cache of about `cache` bytes, and up to `files` open block files.
-    pub(super) fn new(env: Env, cache: u64, files: usize) -> Arc<Self> {
+    pub(super) fn new(env: Env, keys: Option<KeyRing>, cache: u64, files: usize) -> Arc<Self> {
         Arc::new(Self {
             env,
+            keys,
             cache: Cache::new(cache),
             descriptors: Descriptors::new(files),
             next_handle: AtomicU64::new(0),
@@ -180,7 +183,15 @@ impl Handle {
         let _alone = self.rewriting.lock();
         self.gone.store(true, Ordering::Release);
         self.close();
-        match self.shared.env.disk().remove(&self.path) {
+        self.remove_file(&self.path)?;
+        if self.form.cipher.is_some() {
+            self.remove_file(&self.path.with_extension("key"))?;
+        }
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> io::Result<()> {
+        match self.shared.env.disk().remove(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -203,6 +214,13 @@ impl Handle {
         if !self.is_compressed() {
             self.write(record, offset)?;
             return self.sync();
+        }
+        if self.form.cipher.is_some() {
+            // Other bytes under the same key and place would give both away (P4).
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a message cannot be erased from a block that is compressed and encrypted: remove it instead",
+            ));
         }
         let disk = self.shared.env.disk();
         let old = self.open(OpenMode::ReadWrite)?;

@@ -18,6 +18,7 @@ mod fault;
 mod find;
 mod handle;
 mod home;
+mod keys;
 mod lease;
 mod marks;
 mod open;

@@ -27,9 +27,10 @@ use super::view::View;
 use crate::block::{self, BlockForm};
 use crate::compress;
 use crate::index::Index;
-use crate::layout::{META_KEY, MessageFile, SOURCES};
+use crate::layout::{MessageFile, SOURCES};
 use crate::record::{Record, RecordKind};
 use crate::recovery::{Progress, Recovered, Request, recover};
+use crate::scan::Reason;
 use crate::small::checked;
 
 /// Enough of a file to tell whether it is compressed.
@@ -45,22 +46,24 @@ pub(super) fn io_error(error: io::Error) -> StoreError {
 impl FileStream {
     /// Opens the stream, and makes it where there is none. Reads from the disk.
     pub(super) fn open(
-        home: Home,
+        mut home: Home,
         driver: Arc<Driver>,
         options: StreamOptions,
         promise: dunlin_journal::Promise,
         lease: Lease<StreamId>,
     ) -> Result<Self, StoreError> {
         make_directories(&home).map_err(io_error)?;
+        home.unlock()?;
         let home = Arc::new(home);
         let shared = home.shared.clone();
         let disk = shared.env.disk();
-        refuse_encrypted(&home)?;
         let marks = Marks::new(options.observer.clone());
         let (timers, stamp) = timer_codec::read(disk, &home.messages).map_err(io_error)?;
-        let metadata = timer_codec::read_file(disk, &home.directory.join("meta.inf")).map_err(io_error)?;
+        let mut described =
+            timer_codec::read_file(disk, &home.directory.join("meta.inf")).map_err(io_error)?;
+        let metadata = home.metadata(&mut described)?;
         let mut stream = Self {
-            block_size: block_size(&options.shape, false),
+            block_size: block_size(&options.shape, home.sealing.is_sealed()),
             damage: DamageLog::new(options.observer.clone()),
             timer_file: TimerFile::new(&home, &marks, timers.clone(), stamp.unwrap_or_default()),
             timers,
@@ -83,6 +86,7 @@ impl FileStream {
             subjects: Subjects::default(),
             marks,
             metadata,
+            described,
             consumers: Consumers::default(),
             staged: Ticket(0),
             submitted: Ticket(0),
@@ -104,14 +108,19 @@ impl FileStream {
     fn recover(&mut self) -> Result<(), StoreError> {
         let indexes = self.find_blocks().map_err(io_error)?;
         self.next_block = indexes.last().map_or(1, |last| last.saturating_add(1));
+        let mut lost_end = false;
         if !self.recover_by_index(&indexes)? {
             // It may have been of use for a part.
             self.blocks = Blocks::default();
             self.subjects.clear();
-            self.recover_by_records()?;
+            lost_end = self.recover_by_records()?;
         }
         self.state.subjects = self.subjects.len();
         self.take_up_tail()?;
+        if lost_end {
+            self.keep_last_sequence()?;
+            self.change();
+        }
         let blocks = &self.blocks;
         self.timers.retain(|sequence| {
             let block = blocks.get(blocks.find(sequence));
@@ -155,7 +164,12 @@ impl FileStream {
         let file_length = file.len().map_err(io_error)?;
         let mut front = [0; FRONT];
         let count = file.read_at(&mut front, 0).map_err(io_error)?;
-        let front = front.get(..count).unwrap_or_default();
+        let kind = self.home.form(index)?;
+        let front = front.get_mut(..count).unwrap_or_default();
+        if let Some(cipher) = &kind.cipher {
+            cipher.apply(0, front);
+        }
+        let front = &*front;
         let form = BlockForm {
             file_length,
             length: match compress::is_compressed(front) {
@@ -165,24 +179,25 @@ impl FileStream {
             is_compressed: compress::is_compressed(front),
             ..BlockForm::default()
         };
-        Ok((self.handle_as(index, &form)?, form.length))
+        Ok((self.handle_as(index, kind, &form), form.length))
     }
 
-    fn handle_as(&self, index: u32, form: &BlockForm) -> Result<Arc<Handle>, StoreError> {
-        Ok(Handle::new(
+    fn handle_as(&self, index: u32, kind: Form, form: &BlockForm) -> Arc<Handle> {
+        Handle::new(
             self.shared.clone(),
             &self.home.messages,
             index,
             Form {
                 compressed: form.is_compressed,
-                ..self.home.form(index)
+                ..kind
             },
             form.file_length,
             self.marks.clone(),
-        ))
+        )
     }
 
-    /// Goes on at the end of the last block, if it can grow: it is plain and ends with a record.
+    /// Goes on at the end of the last block, if it can grow: it is plain and ends with a record. Encrypted streams begin
+    /// a new one: of what a crash tore, the disk may still have bytes that were enciphered at the same place (P4).
     fn take_up_tail(&mut self) -> Result<(), StoreError> {
         let Some(block) = self.blocks.last() else {
             return Ok(());
@@ -191,7 +206,7 @@ impl FileStream {
             .view_of(block, block.length)
             .end()
             .map_err(|fault| fault.of(block.last))?;
-        self.can_grow = !block.handle.is_compressed() && end.is_some();
+        self.can_grow = !block.handle.is_compressed() && end.is_some() && !self.home.sealing.is_sealed();
         self.handed = BlockEnd {
             length: block.length,
             checksum: end.unwrap_or_default(),
@@ -219,12 +234,16 @@ impl FileStream {
         let Some(body) = checked(self.home.id.stream(), &bytes) else {
             return Ok(false);
         };
-        let Ok(index) = Index::decode(body) else {
+        let Ok(plain) = self.home.sealing.content(body) else {
+            return Ok(false);
+        };
+        let Ok(index) = Index::decode(&plain) else {
             return Ok(false);
         };
         if index.check().is_err() {
             return Ok(false);
         }
+        self.state = index.state;
         // A block that it does not know may hold removed messages, whose tombstones go one day (P18).
         let known =
             |block: &u32| *block > index.end.block || index.blocks.iter().any(|entry| entry.index == *block);
@@ -239,7 +258,10 @@ impl FileStream {
                 }
                 continue;
             }
-            let (handle, length) = self.handle(entry.index)?;
+            let (handle, length) = match self.handle(entry.index) {
+                Err(StoreError::Locked(_)) => return Ok(false),
+                found => found?,
+            };
             self.blocks.push(Block {
                 handle,
                 first: entry.first,
@@ -272,7 +294,6 @@ impl FileStream {
                 self.subjects.set(subject, figures);
             }
         }
-        self.state = index.state;
         self.index_size = bytes.len() as u64;
         Ok(self.replay_after(index.end.checksum, indexes)? && self.knows_first())
     }
@@ -318,7 +339,10 @@ impl FileStream {
             }
         }
         for &index in indexes.iter().filter(|index| **index > end.index()) {
-            let (handle, length) = self.handle(index)?;
+            let (handle, length) = match self.handle(index) {
+                Err(StoreError::Locked(_)) => return Ok(false),
+                found => found?,
+            };
             let mut block = Block::empty(handle, self.state.last, self.state.last_time);
             block.length = length;
             view = self.view_of(&block, length);
@@ -417,8 +441,8 @@ impl FileStream {
         }
     }
 
-    /// Reads every record.
-    fn recover_by_records(&mut self) -> Result<(), StoreError> {
+    /// Reads every record. True: the last sequence is known, and no record has it any more.
+    fn recover_by_records(&mut self) -> Result<bool, StoreError> {
         let env = self.shared.env.clone();
         let id = self.home.id.clone();
         let progress = move |progress: Progress| {
@@ -440,10 +464,27 @@ impl FileStream {
         self.take_up(recovered)
     }
 
-    fn take_up(&mut self, recovered: Recovered) -> Result<(), StoreError> {
-        self.state = recovered.state;
+    fn take_up(&mut self, mut recovered: Recovered) -> Result<bool, StoreError> {
+        let known = std::mem::replace(&mut self.state, recovered.state);
         self.unindexed = u64::MAX / 2;
-        let mut next = recovered.state.last + 1;
+        // With a block's key its sequences are lost, and those at the end are not given again (STORE-45).
+        let lost_key = recovered
+            .damage
+            .iter()
+            .any(|damage| matches!(damage.reason, Reason::Key(_)));
+        let end = match lost_key {
+            true => recovered.state.last.max(known.last),
+            false => recovered.state.last,
+        };
+        let mut next = end + 1;
+        for damage in recovered.damage.iter_mut().filter(|damage| damage.after == 0) {
+            let at = recovered
+                .blocks
+                .partition_point(|block| block.index < damage.block);
+            let mut before = recovered.blocks.iter().take(at).rev();
+            let before = before.find(|block| block.is_placed());
+            damage.after = before.map_or(0, |block| block.last);
+        }
         let mut damage = recovered.damage;
         for block in recovered.blocks.into_iter().rev() {
             let first = block.first;
@@ -453,7 +494,7 @@ impl FileStream {
                 continue;
             }
             next = first;
-            let handle = self.handle_as(block.index, &block.form)?;
+            let handle = self.handle_as(block.index, self.home.form(block.index)?, &block.form);
             self.blocks.push_front(Block {
                 handle,
                 first,
@@ -480,7 +521,11 @@ impl FileStream {
             );
             ControlFlow::<()>::Continue(())
         });
-        Ok(())
+        let lost_end = end > self.state.last;
+        if lost_end {
+            self.end_with(end, known.last_time);
+        }
+        Ok(lost_end)
     }
 
     /// Tells of damage that lost messages; those at a block's end are before `next`. Behind the last message it is what
@@ -523,19 +568,6 @@ impl Later {
             payload: record.payload.to_vec(),
             length: end - start,
         }
-    }
-}
-
-/// An encrypted stream looks empty without its key, and would be written over (STORE-8).
-fn refuse_encrypted(home: &Home) -> Result<(), StoreError> {
-    let key = home.directory.join(META_KEY);
-    match home.shared.env.disk().open(&key, OpenMode::Read) {
-        Ok(_) => Err(StoreError::Io(format!(
-            "encrypted store encountered with no main key: {}",
-            home.directory.display()
-        ))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io_error(error)),
     }
 }
 

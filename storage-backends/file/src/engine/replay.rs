@@ -9,17 +9,24 @@ use dunlin_journal::{Found, Incarnation, Replay, Verdict, replay_block};
 use dunlin_subject::AccountName;
 
 use super::home::{FINGERPRINT, fingerprint};
+use super::keys::{KeyFault, KeyFiles};
 use super::timers::{self, State};
 use super::{checkpoint, destroy, erase, timer_codec};
 use crate::consumer::{ConsumerReplay, Whereabouts};
-use crate::layout::{ConsumerDir, StreamDir};
-use crate::record::{Record, RecordKey};
+use crate::crypt::{BlockCipher, KeyRing, KeyScope};
+use crate::layout::{ConsumerDir, MessagesDir, StreamDir};
+use crate::record::{Head, MIN_LENGTH, Record, RecordKey};
 use crate::small::Sealing;
 
 /// Applies a crash's rest to the streams below a directory.
 pub(super) struct FileReplay {
     env: Env,
     root: PathBuf,
+    keys: Option<KeyRing>,
+    /// The streams whose key is there, where they have one.
+    unlocked: BTreeSet<PathBuf>,
+    /// What no configured key opens; it ended the replay.
+    locked: Option<String>,
     /// Written and not synced.
     written: BTreeSet<PathBuf>,
     /// What small files are to become: what each change found before, and the last content.
@@ -38,10 +45,13 @@ struct Small {
 
 impl FileReplay {
     /// Over the directory of all accounts.
-    pub(super) fn new(env: &Env, root: &Path) -> Self {
+    pub(super) fn new(env: &Env, root: &Path, keys: Option<KeyRing>) -> Self {
         Self {
             env: env.clone(),
             root: root.to_owned(),
+            keys,
+            unlocked: BTreeSet::new(),
+            locked: None,
             written: BTreeSet::new(),
             files: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -58,21 +68,88 @@ impl FileReplay {
         Some((id, directory))
     }
 
+    /// Why the replay ended, where that was for a key.
+    pub(super) fn take_locked(&mut self) -> Option<String> {
+        self.locked.take()
+    }
+
+    fn key_files<'a>(&'a self, id: &'a StreamId) -> KeyFiles<'a> {
+        KeyFiles {
+            env: &self.env,
+            ring: self.keys.as_ref(),
+            account: id.account().as_str(),
+        }
+    }
+
+    /// With the key of a whole stream, what a crash left for it waits for the right one to be configured.
+    fn require_key(&mut self, id: &StreamId, directory: &Path) -> io::Result<()> {
+        if self.unlocked.contains(directory) {
+            return Ok(());
+        }
+        let meta = StreamDir::found(directory.to_owned()).meta();
+        match self.key_files(id).find(KeyScope::Stream(id.stream()), &meta.key) {
+            Ok(_) => {}
+            Err(KeyFault::Io(error)) => return Err(error),
+            Err(KeyFault::Locked(reason)) => {
+                self.locked = Some(reason.clone());
+                return Err(io::Error::other(reason));
+            }
+        }
+        self.unlocked.insert(directory.to_owned());
+        Ok(())
+    }
+
+    /// What deciphers a block; inside, why that is lost.
+    fn cipher(
+        &self,
+        id: &StreamId,
+        messages: &Path,
+        block: u32,
+    ) -> io::Result<Result<Option<BlockCipher>, String>> {
+        let directory = MessagesDir::found(messages.to_owned());
+        let key = directory.key(block);
+        match self.key_files(id).find(KeyScope::Block(id.stream(), block), &key) {
+            Ok(found) => Ok(Ok(found.map(|key| key.block_cipher()))),
+            Err(KeyFault::Locked(reason)) => Ok(Err(reason)),
+            Err(KeyFault::Io(error)) => Err(error),
+        }
+    }
+
     fn block(&mut self, id: &StreamId, messages: &Path, item: Found<'_>) -> io::Result<Verdict> {
         let Found::Block { block, before, .. } = item else {
             return Ok(Verdict::Refused("not a block's bytes".to_owned()));
         };
         let path = messages.join(format!("{block}.blk"));
+        let cipher = match self.cipher(id, messages, block)? {
+            Ok(cipher) => cipher,
+            Err(reason) => return Ok(Verdict::Refused(reason)),
+        };
         let disk = self.env.disk();
         let file = disk.open_with_permissions(&path, OpenMode::ReadWrite, 0o600)?;
+        let decipher = |at: u64, bytes: &mut [u8]| {
+            if let Some(cipher) = &cipher {
+                cipher.apply(at, bytes);
+            }
+        };
         let mut sum = [0; 8];
         let checksum = match before.length.checked_sub(8) {
-            Some(at) => (file.read_at(&mut sum, at)? == sum.len()).then_some(sum),
+            Some(at) => {
+                let is_there = file.read_at(&mut sum, at)? == sum.len();
+                decipher(at, &mut sum);
+                is_there.then_some(sum)
+            }
             None => None,
         };
         let key = RecordKey::new(id.stream(), block);
-        let verdict = replay_block(&*file, checksum, item, &|_, bytes| {
-            Record::decode(bytes, &key).ok().map(|record| record.length())
+        let verdict = replay_block(&*file, checksum, item, &|at, bytes| {
+            // The head tells how much of the bytes must be deciphered.
+            let mut head = bytes.get(..MIN_LENGTH)?.to_vec();
+            decipher(at, &mut head);
+            let length = Head::read(&head).ok()?.length;
+            let mut record = bytes.get(..length)?.to_vec();
+            decipher(at, &mut record);
+            let record = Record::decode(&record, &key).ok()?;
+            Some(record.length())
         })?;
         if verdict == Verdict::Applied {
             self.written.insert(path);
@@ -92,10 +169,15 @@ impl FileReplay {
         let Some(consumer) = StreamDir::found(directory).consumer(name) else {
             return Ok(Verdict::Refused("a consumer's name that is none".to_owned()));
         };
+        let sealing = match self.sealing(id, &consumer, name) {
+            Ok(sealing) => sealing,
+            Err(KeyFault::Locked(reason)) => return Ok(Verdict::Refused(reason)),
+            Err(KeyFault::Io(error)) => return Err(error),
+        };
         let at = Whereabouts {
             env: &self.env,
             directory: &consumer,
-            sealing: &Sealing::clear(),
+            sealing: &sealing,
             stream: id.stream(),
             name,
         };
@@ -104,12 +186,20 @@ impl FileReplay {
         Ok(verdict)
     }
 
+    fn sealing(&self, id: &StreamId, directory: &ConsumerDir, name: &str) -> Result<Sealing, KeyFault> {
+        let scope = KeyScope::Consumer(id.stream(), name);
+        let key = self.key_files(id).find(scope, &directory.meta().key)?;
+        Ok(key.map_or_else(Sealing::clear, Sealing::sealed))
+    }
+
     fn finish_consumers(&mut self) -> io::Result<()> {
         for ((id, name), directory) in std::mem::take(&mut self.given) {
+            // What was applied had its key.
+            let sealing = self.sealing(&id, &directory, &name).map_err(io::Error::other)?;
             self.consumers.finish(Whereabouts {
                 env: &self.env,
                 directory: &directory,
-                sealing: &Sealing::clear(),
+                sealing: &sealing,
                 stream: id.stream(),
                 name: &name,
             })?;
@@ -132,6 +222,7 @@ impl Replay for FileReplay {
         {
             return Ok(Verdict::Gone);
         }
+        self.require_key(&id, &directory)?;
         match item {
             Found::Block { .. } => self.block(&id, &messages, item),
             Found::File { name, bytes } => {

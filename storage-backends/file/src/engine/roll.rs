@@ -82,8 +82,8 @@ impl FileStream {
         if index == u32::MAX {
             return Err(StoreError::Full("no block number is left".to_owned()));
         }
+        let form = self.home.new_form(index)?;
         self.put_tail_away();
-        let form = self.home.form(index);
         let handle = Handle::new(
             self.shared.clone(),
             &self.home.messages,

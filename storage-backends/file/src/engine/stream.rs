@@ -66,6 +66,8 @@ pub(crate) struct FileStream {
     pub(super) meta_file: Arc<SmallFile>,
     pub(super) sum_file: Arc<SmallFile>,
     pub(super) metadata: Vec<u8>,
+    /// The metadata as it is to lie on the disk.
+    pub(super) described: Vec<u8>,
     pub(super) sources_file: Arc<SmallFile>,
     /// What `sources.db` is to hold.
     pub(super) sources: Vec<u8>,

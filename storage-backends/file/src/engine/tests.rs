@@ -4,11 +4,12 @@ use std::path::Path;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use dunlin_api::{Env, Logger, MemoryDisk, StoreBackend, StoreError};
+use dunlin_api::{Env, Logger, MemoryDisk, Secret, StoreBackend, StoreError};
 use dunlin_net::sim::{SimWorld, sim_env_with};
 use dunlin_store_conformance::Harness;
 
 use super::{FileBackend, FileStoreOptions};
+use crate::crypt::{Cipher, KeyRing};
 
 mod crash_points;
 
@@ -17,11 +18,19 @@ struct Simulated {
     disk: MemoryDisk,
     runtime: tokio::runtime::Runtime,
     backend: Option<FileBackend>,
+    keys: Option<KeyRing>,
 }
 
 impl Simulated {
     fn new() -> Self {
         let mut simulated = Self::on_empty_disk();
+        simulated.open();
+        simulated
+    }
+
+    fn encrypted(cipher: Cipher) -> Self {
+        let mut simulated = Self::on_empty_disk();
+        simulated.keys = Some(KeyRing::new(cipher, Secret::new("key"), None));
         simulated.open();
         simulated
     }
@@ -35,6 +44,7 @@ impl Simulated {
             disk: MemoryDisk::default(),
             runtime,
             backend: None,
+            keys: None,
         }
     }
 
@@ -51,6 +61,7 @@ impl Simulated {
     fn try_open(&mut self) -> Result<(), StoreError> {
         let mut options = FileStoreOptions::new(Path::new("/store"));
         options.journal.segment_bytes = 1 << 20;
+        options.keys = self.keys.clone();
         let (backend, recovery) = FileBackend::open_by_hand(&self.env(), options)?;
         assert_eq!(recovery.set_aside, []);
         self.backend = Some(backend);
@@ -84,3 +95,4 @@ impl Harness for Simulated {
 }
 
 dunlin_store_conformance::suite!(file, || Box::new(Simulated::new()));
+dunlin_store_conformance::suite!(encrypted, || Box::new(Simulated::encrypted(Cipher::ChaCha)));
