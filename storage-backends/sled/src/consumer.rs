@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use dunlin_api::{ConsumerChange, ConsumerState, ConsumerStore, StoreError, Ticket};
+use dunlin_api::{ConsumerChange, ConsumerState, ConsumerStore, Lease, StoreError, Ticket};
 
 use crate::engine::{Engine, Job, Marks, Writes};
 use crate::layout::{self, ConsumerKey};
-use crate::lease::Lease;
 use crate::stream::io;
 
 /// Changes go to the writer when they are more than this.

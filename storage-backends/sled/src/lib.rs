@@ -12,7 +12,6 @@ mod consumer;
 mod engine;
 mod index;
 mod layout;
-mod lease;
 mod open;
 mod stream;
 
@@ -20,7 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dunlin_api::{
-    Capabilities, Component, Env, Plugin, PluginError, Setup, StoreBackend, StoreError, StreamId,
+    Capabilities, Component, Env, OpenNames, Plugin, PluginError, Setup, StoreBackend, StoreError, StreamId,
     StreamOptions, StreamStore,
 };
 use dunlin_config::{ByteSize, ConfigSection};
@@ -28,7 +27,6 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use engine::{Engine, Limits};
-use lease::OpenNames;
 
 /// The plugin, for the list in `plugins/builtin`.
 pub fn plugin() -> Plugin {

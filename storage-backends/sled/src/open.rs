@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use dunlin_api::{Damage, SourcePositions, StoreError, StreamId, StreamOptions, Ticket};
+use dunlin_api::{Damage, Lease, OpenNames, SourcePositions, StoreError, StreamId, StreamOptions, Ticket};
 
 use crate::engine::{Engine, Marks, Writes};
 use crate::index::Index;
 use crate::layout::{self, State, StoredRecord};
-use crate::lease::{Lease, OpenNames};
 use crate::stream::{SledStream, Timers, io};
 
 /// Opens a stream, and makes it where there is none. Waits for the disk.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dunlin_api::{
-    Answer, ConsumerStore, Counting, Due, Filter, Load, NewMessage, Purge, PurgeExtent, Purged, Removal,
-    SnapshotChunk, SnapshotCursor, SourcePosition, SourcePositions, Staged, StorageType, StoreError,
-    StoredMessage, StreamId, StreamOptions, StreamState, StreamStore, Subject, SubjectState, Ticket,
-    TimerKind, UsageChange, is_store_name,
+    Answer, ConsumerStore, Counting, Due, Filter, Lease, Load, NewMessage, OpenNames, Purge, PurgeExtent,
+    Purged, Removal, SnapshotChunk, SnapshotCursor, SourcePosition, SourcePositions, Staged, StorageType,
+    StoreError, StoredMessage, StreamId, StreamOptions, StreamState, StreamStore, Subject, SubjectState,
+    Ticket, TimerKind, UsageChange, is_store_name,
 };
 use dunlin_subject::SequenceTimers;
 
@@ -15,7 +15,6 @@ use crate::consumer::SledConsumer;
 use crate::engine::{Engine, Job, Marks, Writes};
 use crate::index::Index;
 use crate::layout::{self, State, StoredRecord};
-use crate::lease::{Lease, OpenNames};
 
 /// What is staged goes to the writer when it is more than this, whether or not somebody asks for a commit.
 const HAND_OVER: u64 = 256 * 1024;

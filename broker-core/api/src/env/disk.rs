@@ -90,18 +90,7 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the file system says.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        let file = self.open(path, OpenMode::Read)?;
-        let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        let mut filled = 0;
-        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read_at(rest, filled as u64)? {
-                0 => break,
-                n => filled += n,
-            }
-        }
-        bytes.truncate(filled);
-        Ok(bytes)
+        self.open(path, OpenMode::Read)?.read_all()
     }
 
     /// Replaces a file so that a crash leaves either the old or the new content: writes `<path>.tmp`, syncs, renames, syncs
@@ -159,6 +148,24 @@ pub trait DiskFile: Send + Sync + 'static {
     /// What the file system says.
     fn read_now(&self, buffer: &mut [u8], offset: u64) -> io::Result<Option<usize>> {
         self.read_at(buffer, offset).map(Some)
+    }
+
+    /// All bytes, from the beginning.
+    ///
+    /// # Errors
+    /// What the file system says.
+    fn read_all(&self) -> io::Result<Vec<u8>> {
+        let length = usize::try_from(self.len()?).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        let mut filled = 0;
+        while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.read_at(rest, filled as u64)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        bytes.truncate(filled);
+        Ok(bytes)
     }
 
     /// Writes all of `bytes` at `offset` (at the end, for [`OpenMode::Append`]).

@@ -56,6 +56,13 @@ impl<K: Ord + Clone + Display> OpenNames<K> {
     }
 }
 
+impl<K: Ord> Lease<K> {
+    /// The name.
+    pub fn name(&self) -> &K {
+        &self.name
+    }
+}
+
 impl<K: Ord> Drop for Lease<K> {
     fn drop(&mut self) {
         self.names.0.lock().remove(&self.name);

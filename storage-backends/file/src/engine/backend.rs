@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, TryRecvError};
 
-use dunlin_api::{Capabilities, Env, StoreBackend, StoreError, StreamId, StreamOptions, StreamStore};
+use dunlin_api::{
+    Capabilities, Env, OpenNames, StoreBackend, StoreError, StreamId, StreamOptions, StreamStore,
+};
 use dunlin_journal::{
     Batch, Done, Item, Journal, JournalError, Next, Options, Promise, Recovery, Rest, Scope, Writer,
 };
@@ -14,7 +16,6 @@ use parking_lot::Mutex;
 
 use super::handle::Shared;
 use super::home::Home;
-use super::lease::OpenNames;
 use super::marks::store_error;
 use super::open::io_error;
 use super::replay::FileReplay;

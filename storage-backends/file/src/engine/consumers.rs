@@ -5,11 +5,11 @@ use std::io;
 use std::sync::Arc;
 
 use dunlin_api::{
-    ConsumerChange, ConsumerState, ConsumerStore, StoreError, StoreObserver, Ticket, is_store_name,
+    ConsumerChange, ConsumerState, ConsumerStore, Lease, OpenNames, StoreError, StoreObserver, Ticket,
+    is_store_name,
 };
 use dunlin_journal::{Batch, Item, JournalError, Promise, Rest, Scope};
 
-use super::lease::{Lease, OpenNames};
 use super::marks::Marks;
 use super::open::io_error;
 use super::stream::FileStream;

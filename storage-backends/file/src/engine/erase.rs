@@ -78,7 +78,7 @@ pub(super) fn replay(disk: &dyn Disk, messages: &Path, bytes: &[u8]) -> io::Resu
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let contents = rewrite::contents(&*file)?;
+    let contents = file.read_all()?;
     let block = compress::unpack(&contents).ok();
     let is_compressed = block.is_some() && compress::is_compressed(&contents);
     let block = block
@@ -205,9 +205,9 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(replay(&disk, messages, &order).unwrap(), None);
             let file = disk.open(&path, OpenMode::Read).unwrap();
-            assert_eq!(rewrite::contents(&*file).unwrap(), expected);
+            assert_eq!(file.read_all().unwrap(), expected);
         }
-        assert!(rewrite::contents(&*old).unwrap().iter().all(|byte| *byte == 0));
+        assert!(old.read_all().unwrap().iter().all(|byte| *byte == 0));
         let other = [&order[..4], &[0; 8], &order[12..]].concat();
         assert!(
             replay(&disk, messages, &other).unwrap().is_some(),

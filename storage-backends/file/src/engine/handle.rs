@@ -224,7 +224,7 @@ impl Handle {
         }
         let disk = self.shared.env.disk();
         let old = self.open(OpenMode::ReadWrite)?;
-        let plain = rewrite::with_record(&rewrite::contents(&*old)?, record, offset)?;
+        let plain = rewrite::with_record(&old.read_all()?, record, offset)?;
         let aside = rewrite::write_aside(disk, &self.path, &plain)?;
         {
             // Who opens the file meanwhile waits, so that it knows what it has opened.

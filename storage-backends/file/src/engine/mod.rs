@@ -19,7 +19,6 @@ mod find;
 mod handle;
 mod home;
 mod keys;
-mod lease;
 mod marks;
 mod open;
 mod purge;

@@ -4,7 +4,9 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use dunlin_api::{Damage, OpenMode, StoreError, StreamId, StreamOptions, StreamState, Subject, Ticket};
+use dunlin_api::{
+    Damage, Lease, OpenMode, StoreError, StreamId, StreamOptions, StreamState, Subject, Ticket,
+};
 use dunlin_journal::BlockEnd;
 
 use super::backend::Driver;
@@ -15,7 +17,6 @@ use super::damage::DamageLog;
 use super::fault::Wait;
 use super::handle::{Form, Handle};
 use super::home::{Home, SmallFile};
-use super::lease::Lease;
 use super::marks::Marks;
 use super::roll::block_size;
 use super::stream::FileStream;

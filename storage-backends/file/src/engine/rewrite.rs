@@ -7,21 +7,6 @@ use dunlin_api::{Disk, DiskFile, OpenMode};
 
 use crate::compress;
 
-/// All bytes of a file.
-pub(super) fn contents(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
-    let length = usize::try_from(file.len()?).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, filled as u64)? {
-            0 => break,
-            count => filled += count,
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
-}
-
 /// A compressed file's block in clear, with a record in the place of one that is as long.
 pub(super) fn with_record(file: &[u8], record: &[u8], offset: u64) -> io::Result<Vec<u8>> {
     patched(

@@ -12,9 +12,9 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use dunlin_api::{
-    Answer, ConsumerStore, Counting, Damage, Due, Filter, NewMessage, Purge, Purged, Removal, SourcePosition,
-    SourcePositions, Staged, StorageType, StoreError, StoredMessage, StreamId, StreamOptions, StreamState,
-    StreamStore, Subject, SubjectState, Ticket, TimerKind,
+    Answer, ConsumerStore, Counting, Damage, Due, Filter, Lease, NewMessage, Purge, Purged, Removal,
+    SourcePosition, SourcePositions, Staged, StorageType, StoreError, StoredMessage, StreamId, StreamOptions,
+    StreamState, StreamStore, Subject, SubjectState, Ticket, TimerKind,
 };
 use dunlin_journal::{BlockEnd, Item, Promise};
 
@@ -25,7 +25,6 @@ use super::consumers::Consumers;
 use super::damage::DamageLog;
 use super::handle::Shared;
 use super::home::{Home, SmallFile};
-use super::lease::Lease;
 use super::marks::Marks;
 use super::subjects::Subjects;
 use super::tail::Tail;
